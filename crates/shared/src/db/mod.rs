@@ -1,0 +1,28 @@
+//! One set of queries for two databases.
+//!
+//! ```text
+//! url ─► connection ─► pool (Database) ─► transaction (WriteTransaction)
+//!             │             └─► writer: groups commits where there is one writer anyway
+//!             └─► dialect: the only place where SQL differs between the two
+//! ```
+//!
+//! Whoever changes data does so in [`Database::write`], the only maker of a [`WriteTransaction`];
+//! functions that must be part of a business change ask for one in their signature.
+
+pub mod columns;
+mod connection;
+pub mod dialect;
+mod error;
+pub mod migrations;
+mod pool;
+pub mod schema;
+mod transaction;
+mod url;
+mod wake;
+mod writer;
+
+pub use connection::{DbConnection, each_backend};
+pub use error::{ConnectError, DbError};
+pub use pool::{Database, PoolOptions};
+pub use transaction::WriteTransaction;
+pub use url::{DatabaseUrl, InvalidDatabaseUrl};

@@ -1,0 +1,217 @@
+//! The tables, as the queries see them. The truth is in `migrations/`; the contract tests run every
+//! query against both.
+
+#![expect(
+    missing_docs,
+    reason = "the macro takes no doc comments for the modules it makes"
+)]
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        username -> Text,
+        password_hash -> Text,
+        name -> Text,
+        phone -> Nullable<Text>,
+        role -> Text,
+        department -> Nullable<Text>,
+        active -> Bool,
+        token_epoch -> Integer,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    login_failures (id) {
+        id -> Text,
+        username -> Text,
+        failed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    bindings (id) {
+        id -> Text,
+        user_id -> Text,
+        app -> Text,
+        external_id -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    customers (id) {
+        id -> Text,
+        number -> Text,
+        name -> Text,
+        phone -> Nullable<Text>,
+        wechat_id -> Nullable<Text>,
+        lead_source -> Text,
+        service_category -> Nullable<Text>,
+        lead_level -> Nullable<Text>,
+        contract_status -> Text,
+        remarks -> Nullable<Text>,
+        assigned_to -> Nullable<Text>,
+        assigned_by -> Nullable<Text>,
+        assigned_at -> Nullable<Timestamp>,
+        assignment_reason -> Nullable<Text>,
+        in_public_pool -> Bool,
+        pool_entered_at -> Nullable<Timestamp>,
+        pool_reason -> Nullable<Text>,
+        claim_count -> Integer,
+        last_activity_at -> Timestamp,
+        last_follow_up_at -> Nullable<Timestamp>,
+        transfer_count -> Integer,
+        last_transferred_at -> Nullable<Timestamp>,
+        auto_transfer_enabled -> Bool,
+        frozen -> Bool,
+        frozen_by -> Nullable<Text>,
+        frozen_at -> Nullable<Timestamp>,
+        frozen_reason -> Nullable<Text>,
+        created_by -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    assignments (id) {
+        id -> Text,
+        customer_id -> Text,
+        from_user_id -> Nullable<Text>,
+        to_user_id -> Text,
+        assigned_by -> Nullable<Text>,
+        entrance -> Text,
+        reason -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    operation_logs (id) {
+        id -> Text,
+        actor_id -> Nullable<Text>,
+        action -> Text,
+        entity -> Text,
+        entity_id -> Text,
+        detail -> Text,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    notifications (id) {
+        id -> Text,
+        user_id -> Text,
+        kind -> Text,
+        title -> Text,
+        content -> Text,
+        priority -> Text,
+        link -> Nullable<Text>,
+        data -> Text,
+        read_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    notification_routes (kind, channel) {
+        kind -> Text,
+        channel -> Text,
+        enabled -> Bool,
+        template_id -> Nullable<Text>,
+        page -> Nullable<Text>,
+        fields -> Text,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    outbox_messages (id) {
+        id -> Text,
+        kind -> Text,
+        channel -> Text,
+        recipient_id -> Text,
+        subject -> Nullable<Text>,
+        dedup_key -> Nullable<Text>,
+        payload -> Text,
+        status -> Text,
+        priority -> SmallInt,
+        attempt -> Integer,
+        attempts_max -> Integer,
+        fence -> BigInt,
+        rescues -> Integer,
+        due_at -> Timestamp,
+        expires_at -> Nullable<Timestamp>,
+        claimed_by -> Nullable<Text>,
+        lease_expires_at -> Nullable<Timestamp>,
+        outcome_unknown -> Bool,
+        last_errcode -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        provider_message_id -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+        sent_at -> Nullable<Timestamp>,
+        finished_at -> Nullable<Timestamp>,
+        delivered_at -> Nullable<Timestamp>,
+        delivery_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    outbox_attempts (id) {
+        id -> Text,
+        message_id -> Text,
+        attempt -> Integer,
+        fence -> BigInt,
+        relay -> Text,
+        started_at -> Timestamp,
+        duration_ms -> BigInt,
+        verdict -> Text,
+        rule -> Text,
+        http_status -> Nullable<Integer>,
+        errcode -> Nullable<BigInt>,
+        errmsg -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    channel_holds (channel) {
+        channel -> Text,
+        reason -> Text,
+        errcode -> Nullable<BigInt>,
+        probe_at -> Nullable<Timestamp>,
+        held_by -> Text,
+        held_since -> Timestamp,
+    }
+}
+
+diesel::table! {
+    relays (name) {
+        name -> Text,
+        version -> Text,
+        started_at -> Timestamp,
+        heartbeat_at -> Timestamp,
+        in_flight -> Integer,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    bindings,
+    customers,
+    assignments,
+    operation_logs,
+    notifications,
+    notification_routes,
+    outbox_messages,
+    outbox_attempts,
+    channel_holds,
+    relays,
+    login_failures,
+);

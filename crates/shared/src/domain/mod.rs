@@ -1,0 +1,18 @@
+//! Values with rules of their own. Nothing here knows a database, a server or the environment.
+
+mod channel;
+mod ids;
+mod phone;
+mod role;
+mod text_enum;
+mod timestamp;
+
+pub use channel::{App, Channel, ChannelSet};
+pub use ids::{
+    AssignmentId, AttemptId, BindingId, CustomerId, InvalidId, NotificationId, OperationLogId,
+    OutboxMessageId, RecipientId, RelayName, RequestId, UserId,
+};
+pub use phone::{InvalidPhone, Phone, mask_phone};
+pub use role::Role;
+pub use text_enum::{UnknownText, text_enum, write_text as write_enum_text};
+pub use timestamp::UtcTimestamp;

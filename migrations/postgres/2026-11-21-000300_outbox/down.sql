@@ -1,0 +1,4 @@
+DROP TABLE relays;
+DROP TABLE channel_holds;
+DROP TABLE outbox_attempts;
+DROP TABLE outbox_messages;

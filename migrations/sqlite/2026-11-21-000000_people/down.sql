@@ -1,0 +1,3 @@
+DROP TABLE bindings;
+DROP TABLE login_failures;
+DROP TABLE users;

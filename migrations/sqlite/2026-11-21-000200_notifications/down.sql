@@ -1,0 +1,2 @@
+DROP TABLE notification_routes;
+DROP TABLE notifications;
