@@ -1,0 +1,102 @@
+use serde_json::{Map, Value};
+
+use super::catalogue::catalogue_entry;
+use super::kind::Kind;
+use super::{inbox, route};
+use crate::db::{DbError, WriteTransaction};
+use crate::domain::{Channel, ChannelSet, RecipientId, RequestId, UserId, UtcTimestamp};
+use crate::outbox::{self, NewMessage, RetryPolicy};
+
+/// Something to tell somebody.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// What happened.
+    pub kind: Kind,
+    /// Whom to tell.
+    pub recipients: Vec<UserId>,
+    /// The values for the texts. Phone numbers masked.
+    pub data: Map<String, Value>,
+    /// What it is about: `customer:<id>`.
+    pub subject: Option<String>,
+    /// How far it goes.
+    pub reach: Reach,
+    /// The request that caused it.
+    pub request_id: Option<RequestId>,
+}
+
+/// How far a notice goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Into the notification centre only.
+    InboxOnly,
+    /// Also out, on every active route.
+    AllChannels,
+}
+
+/// Tells somebody something, as part of the business change that `transaction` carries: an entry
+/// in each recipient's notification centre, and an outbox message per recipient and active route.
+///
+/// `configured` are the channels this installation has; routes to others are passed over.
+///
+/// # Errors
+/// What the database says.
+pub fn notify(
+    transaction: &mut WriteTransaction<'_>,
+    notice: &Notice,
+    configured: ChannelSet,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    notify_all(transaction, std::slice::from_ref(notice), configured, now)
+}
+
+/// [`notify`] for several notices. It takes as many statements for a thousand as for one.
+///
+/// # Errors
+/// What the database says.
+pub fn notify_all(
+    transaction: &mut WriteTransaction<'_>,
+    notices: &[Notice],
+    configured: ChannelSet,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    inbox::deposit(transaction, notices, now)?;
+    let outward: Vec<&Notice> = notices
+        .iter()
+        .filter(|notice| notice.reach == Reach::AllChannels && !notice.recipients.is_empty())
+        .collect();
+    if outward.is_empty() {
+        return Ok(());
+    }
+    let kinds: Vec<Kind> = outward.iter().map(|notice| notice.kind).collect();
+    let active = route::active_channels(transaction.connection(), &kinds, configured)?;
+    let mut messages = Vec::new();
+    for notice in outward {
+        for (_, channel) in active.iter().filter(|(kind, _)| *kind == notice.kind) {
+            messages.extend(messages_on(*channel, notice, now));
+        }
+    }
+    outbox::enqueue(transaction, messages, now)?;
+    Ok(())
+}
+
+/// The messages of a notice on one channel: one per recipient.
+fn messages_on(
+    channel: Channel,
+    notice: &Notice,
+    now: UtcTimestamp,
+) -> impl Iterator<Item = NewMessage> {
+    let attempts_max = RetryPolicy::default().attempts_max;
+    notice.recipients.iter().map(move |user| NewMessage {
+        kind: notice.kind.as_str().to_owned(),
+        channel,
+        recipient_id: RecipientId::from(user),
+        subject: notice.subject.clone(),
+        dedup_key: None,
+        payload: Value::Object(notice.data.clone()),
+        priority: catalogue_entry(notice.kind).priority.into(),
+        attempts_max,
+        due_at: now,
+        expires_at: None,
+        request_id: notice.request_id.clone(),
+    })
+}

@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::kind::Kind;
+use crate::db::schema::notification_routes;
+use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use crate::domain::{Channel, ChannelSet, UtcTimestamp};
+
+/// That a kind goes out on a channel, and how it looks there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// What happened.
+    pub kind: Kind,
+    /// How it goes out.
+    pub channel: Channel,
+    /// Everything else.
+    #[serde(flatten)]
+    pub settings: RouteSettings,
+}
+
+/// How a route is set up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RouteSettings {
+    /// Whether it is used.
+    pub enabled: bool,
+    /// The platform's template id, for subscribe messages.
+    #[serde(default)]
+    pub template_id: Option<String>,
+    /// The page a card opens, with placeholders.
+    #[serde(default)]
+    pub page: Option<String>,
+    /// Template field (`thing1`) → text with placeholders (`{{customerName}}`).
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+}
+
+type Row = (Kind, Channel, bool, Option<String>, Option<String>, String);
+
+/// All routes.
+///
+/// # Errors
+/// What the database says.
+pub fn routes(connection: &mut DbConnection) -> Result<Vec<Route>, DbError> {
+    let rows: Vec<Row> = notification_routes::table
+        .order((notification_routes::kind, notification_routes::channel))
+        .select((
+            notification_routes::kind,
+            notification_routes::channel,
+            notification_routes::enabled,
+            notification_routes::template_id,
+            notification_routes::page,
+            notification_routes::fields,
+        ))
+        .load(connection)?;
+    Ok(rows.into_iter().map(route).collect())
+}
+
+fn route((kind, channel, enabled, template_id, page, fields): Row) -> Route {
+    let fields = serde_json::from_str(&fields).unwrap_or_else(|error| {
+        log::error!(kind:%, channel:%; "the fields of the route {kind} on {channel} are not a JSON object of texts: {error}");
+        BTreeMap::new()
+    });
+    Route {
+        kind,
+        channel,
+        settings: RouteSettings {
+            enabled,
+            template_id,
+            page,
+            fields,
+        },
+    }
+}
+
+/// The channels on which these kinds go out now: routes that are enabled, on channels that are
+/// configured.
+pub(super) fn active_channels(
+    connection: &mut DbConnection,
+    kinds: &[Kind],
+    configured: ChannelSet,
+) -> Result<Vec<(Kind, Channel)>, DbError> {
+    let active: Vec<(Kind, Channel)> = notification_routes::table
+        .filter(notification_routes::enabled.eq(true))
+        .order((notification_routes::kind, notification_routes::channel))
+        .select((notification_routes::kind, notification_routes::channel))
+        .load(connection)?;
+    Ok(active
+        .into_iter()
+        .filter(|(kind, channel)| kinds.contains(kind) && configured.contains(*channel))
+        .collect())
+}
+
+/// Creates or replaces a route.
+///
+/// # Errors
+/// What the database says.
+pub fn put_route(
+    transaction: &mut WriteTransaction<'_>,
+    route: &Route,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    let fields = serde_json::json!(route.settings.fields).to_string();
+    let changes = (
+        notification_routes::enabled.eq(route.settings.enabled),
+        notification_routes::template_id.eq(&route.settings.template_id),
+        notification_routes::page.eq(&route.settings.page),
+        notification_routes::fields.eq(&fields),
+        notification_routes::updated_at.eq(now),
+    );
+    let row = (
+        notification_routes::kind.eq(route.kind),
+        notification_routes::channel.eq(route.channel),
+        notification_routes::enabled.eq(route.settings.enabled),
+        notification_routes::template_id.eq(&route.settings.template_id),
+        notification_routes::page.eq(&route.settings.page),
+        notification_routes::fields.eq(&fields),
+        notification_routes::updated_at.eq(now),
+    );
+    each_backend!(transaction.connection(), |c| diesel::insert_into(
+        notification_routes::table
+    )
+    .values(row)
+    .on_conflict((notification_routes::kind, notification_routes::channel))
+    .do_update()
+    .set(changes)
+    .execute(c))?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+use diesel::dsl::{count_star, min};
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::{Message, Status};
+use crate::db::schema::outbox_messages;
+use crate::db::{DbConnection, DbError};
+use crate::domain::{Channel, OutboxMessageId, RecipientId, UtcTimestamp};
+
+/// Which messages to list; everything not given matches.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Where they stand.
+    pub status: Option<Status>,
+    /// How they go out.
+    pub channel: Option<Channel>,
+    /// What happened.
+    pub kind: Option<String>,
+    /// To whom.
+    pub recipient_id: Option<RecipientId>,
+    /// Only messages made before this one: the last of the page before.
+    pub before: Option<OutboxMessageId>,
+}
+
+/// One message.
+///
+/// # Errors
+/// What the database says.
+pub fn find(
+    connection: &mut DbConnection,
+    id: &OutboxMessageId,
+) -> Result<Option<Message>, DbError> {
+    Ok(outbox_messages::table
+        .find(id)
+        .select(Message::as_select())
+        .first(connection)
+        .optional()?)
+}
+
+/// Messages, newest first, at most `limit`.
+///
+/// # Errors
+/// What the database says.
+pub fn list(
+    connection: &mut DbConnection,
+    filter: &ListFilter,
+    limit: usize,
+) -> Result<Vec<Message>, DbError> {
+    let mut query = outbox_messages::table.into_boxed();
+    if let Some(status) = filter.status {
+        query = query.filter(outbox_messages::status.eq(status));
+    }
+    if let Some(channel) = filter.channel {
+        query = query.filter(outbox_messages::channel.eq(channel));
+    }
+    if let Some(kind) = filter.kind.clone() {
+        query = query.filter(outbox_messages::kind.eq(kind));
+    }
+    if let Some(recipient_id) = filter.recipient_id.clone() {
+        query = query.filter(outbox_messages::recipient_id.eq(recipient_id));
+    }
+    if let Some(before) = filter.before.clone() {
+        query = query.filter(outbox_messages::id.lt(before));
+    }
+    Ok(query
+        .order(outbox_messages::id.desc())
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select(Message::as_select())
+        .load(connection)?)
+}
+
+/// How much is where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backlog {
+    /// One line per channel and status that occurs.
+    pub lines: Vec<BacklogLine>,
+    /// When the message that has been waiting longest became due, if one is waiting.
+    pub oldest_due_at: Option<UtcTimestamp>,
+}
+
+/// How many messages of one channel have one status.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BacklogLine {
+    /// Which channel.
+    pub channel: Channel,
+    /// Which status.
+    pub status: Status,
+    /// How many.
+    pub count: i64,
+}
+
+impl Backlog {
+    /// How many messages have this status, on all channels.
+    pub fn count(&self, status: Status) -> i64 {
+        self.lines
+            .iter()
+            .filter(|line| line.status == status)
+            .map(|line| line.count)
+            .sum()
+    }
+}
+
+/// Counts messages by channel and status, and finds the oldest that should have gone out by `now`.
+///
+/// # Errors
+/// What the database says.
+pub fn backlog(connection: &mut DbConnection, now: UtcTimestamp) -> Result<Backlog, DbError> {
+    let lines = outbox_messages::table
+        .group_by((outbox_messages::channel, outbox_messages::status))
+        .order((outbox_messages::channel, outbox_messages::status))
+        .select((
+            outbox_messages::channel,
+            outbox_messages::status,
+            count_star(),
+        ))
+        .load(connection)?;
+    let oldest_due_at = outbox_messages::table
+        .filter(outbox_messages::status.eq(Status::Pending))
+        .filter(outbox_messages::due_at.le(now))
+        .select(min(outbox_messages::due_at))
+        .first(connection)?;
+    Ok(Backlog {
+        lines,
+        oldest_due_at,
+    })
+}

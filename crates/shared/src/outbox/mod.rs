@@ -1,0 +1,44 @@
+//! The outbox: messages that wait for delivery, and every verb that moves one.
+//!
+//! ```text
+//!             enqueue                  claim (attempt + 1, fence + 1, lease)        settle: accepted
+//!  (nothing) ─────────► pending ──────────────────────────────────────► sending ──────────────────► sent
+//!                        ▲ ▲ ▲ ▲                                         │ │ │ │ │
+//!                        │ │ │ └── settle: retry at a later moment ──────┘ │ │ │ │
+//!                        │ │ └──── settle: released, attempt - 1 ──────────┘ │ │ │
+//!                        │ └────── reclaim: lease over, attempts left ───────┘ │ └─ settle: pointless ─► skipped
+//!                        └──────── requeue (operator) ◄── failed, skipped,     └─ settle: refused, or no
+//!                                                         cancelled               attempt left ─► failed
+//!                  pending, failed ──► cancelled (operator, or expired)
+//! ```
+//!
+//! One row is one message to one recipient on one channel. Every verb takes `now`; those that
+//! change something take a transaction. Nothing here calls a platform.
+
+mod attempt;
+mod claim;
+mod enqueue;
+mod hold;
+mod inspect;
+mod message;
+mod priority;
+mod reclaim;
+mod relay_registry;
+mod repair;
+mod retry_policy;
+mod settle;
+mod status;
+
+pub use attempt::{Attempt, attempts_of};
+pub use claim::{ClaimOrder, claim_due};
+pub use enqueue::{Enqueued, enqueue};
+pub use hold::{Hold, HoldOrder, hold_channel, holds, lift_hold};
+pub use inspect::{Backlog, BacklogLine, ListFilter, backlog, find, list};
+pub use message::{ClaimedMessage, Message, NewMessage, PAYLOAD_BYTES_MAX};
+pub use priority::Priority;
+pub use reclaim::{RESCUES_MAX, Reclaimed, SILENCE_MAX, cancel_expired, reclaim_over};
+pub use relay_registry::{Relay, deregister_relay, heartbeat, register_relay, relays};
+pub use repair::{RepairError, cancel, requeue};
+pub use retry_policy::RetryPolicy;
+pub use settle::{AttemptReport, Outcome, Settled, Settlement, Verdict, settle};
+pub use status::Status;
