@@ -1,0 +1,121 @@
+//! What an error code of the platform means for the message that met it.
+//!
+//! The rules are data: `table.rs` holds them, one row per code, and this file looks them up. The
+//! same code can mean different things in different calls (40001: a wrong secret when asking for
+//! a token, an outdated token anywhere else), so every look-up names the [`Api`].
+
+mod class;
+mod table;
+
+pub use class::{Class, RetryPace, UnknownClassText, WaitFor};
+
+/// The call that an error code came back from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// `stable_token`.
+    Token,
+    /// `message/subscribe/send`.
+    SubscribeSend,
+    /// `invokecloudfunction`.
+    CloudFunction,
+    /// `jscode2session`.
+    CodeToSession,
+}
+
+/// Whether a code settles that the platform did not act on the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It did not.
+    Known,
+    /// It may have: a repeat can deliver twice.
+    Ambiguous,
+}
+
+/// What is broken beyond this one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlsoBroken {
+    /// Nothing that would meet the next message to somebody else.
+    Nothing,
+    /// The recipient's binding: the openid is not one of this app.
+    Binding,
+    /// The template: no message with it can be sent to anybody.
+    Template,
+    /// The page that messages of this route open.
+    Page,
+}
+
+/// Whether a rule was written for its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RuleOrigin {
+    /// It is in the table.
+    Table,
+    /// The table does not know the code; this is the safe default. Count these.
+    UnknownCode,
+}
+
+/// How to treat one error code of one API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The platform's code.
+    pub errcode: i64,
+    /// What to do.
+    pub class: Class,
+    /// Whether the message may have gone out all the same.
+    pub outcome: Outcome,
+    /// What else is affected.
+    pub also_broken: AlsoBroken,
+    /// What the code says, in a few words.
+    pub meaning: &'static str,
+    /// What an operator should do; empty where nobody needs to do anything. Never empty for
+    /// [`Class::Halt`].
+    pub advice: &'static str,
+    /// Whether the table knows the code.
+    pub origin: RuleOrigin,
+}
+
+/// The rule for a code. A code that the table does not know is tried again slowly: it may be a
+/// new name for a passing trouble, and a repeat of a refused message harms nobody.
+#[must_use]
+pub fn rule(api: Api, errcode: i64) -> Rule {
+    known_rules(api)
+        .find(|rule| rule.errcode == errcode)
+        .copied()
+        .unwrap_or(Rule {
+            errcode,
+            class: Class::Retry(RetryPace::Slow),
+            outcome: Outcome::Known,
+            also_broken: AlsoBroken::Nothing,
+            meaning: "unknown error code",
+            advice: "look the code up in the platform's documentation and add a rule for it",
+            origin: RuleOrigin::UnknownCode,
+        })
+}
+
+/// All rules written for an API, in the order of the table.
+pub fn known_rules(api: Api) -> impl Iterator<Item = &'static Rule> {
+    let groups: &[&[Rule]] = match api {
+        Api::Token => &[table::TOKEN, table::WITH_SECRET, table::ACCOUNT],
+        Api::SubscribeSend => &[
+            table::SUBSCRIBE_SEND,
+            table::WITH_TOKEN,
+            table::MALFORMED_REQUEST,
+            table::ACCOUNT,
+        ],
+        Api::CloudFunction => &[
+            table::CLOUD_FUNCTION,
+            table::WITH_TOKEN,
+            table::MALFORMED_REQUEST,
+            table::ACCOUNT,
+        ],
+        Api::CodeToSession => &[
+            table::CODE_TO_SESSION,
+            table::WITH_SECRET,
+            table::MALFORMED_REQUEST,
+            table::ACCOUNT,
+        ],
+    };
+    groups.iter().copied().flatten()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The rules. The meanings of the codes are the platform's (its error tables for tokens,
+//! subscribe messages, login and cloud development); the classes are ours.
+
+use std::time::Duration;
+
+use super::{AlsoBroken, Class, Outcome, RetryPace, Rule, RuleOrigin, WaitFor};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+const RETRY: Class = Class::Retry(RetryPace::Normal);
+const RETRY_SOON: Class = Class::Retry(RetryPace::Soon);
+const RETRY_SLOW: Class = Class::Retry(RetryPace::Slow);
+
+const fn wait_seconds(seconds: u64) -> Class {
+    Class::Wait(WaitFor::Duration(Duration::from_secs(seconds)))
+}
+
+const fn on(errcode: i64, class: Class, meaning: &'static str, advice: &'static str) -> Rule {
+    Rule {
+        errcode,
+        class,
+        outcome: Outcome::Known,
+        also_broken: AlsoBroken::Nothing,
+        meaning,
+        advice,
+        origin: RuleOrigin::Table,
+    }
+}
+
+impl Rule {
+    const fn ambiguous(self) -> Self {
+        Self {
+            outcome: Outcome::Ambiguous,
+            ..self
+        }
+    }
+
+    const fn breaks(self, also_broken: AlsoBroken) -> Self {
+        Self {
+            also_broken,
+            ..self
+        }
+    }
+}
+
+/// Said by any API about the account, its limits and its permissions.
+#[rustfmt::skip]
+pub(super) const ACCOUNT: &[Rule] = &[
+    on(0, Class::Ok, "ok", ""),
+    on(40013, Class::Halt, "invalid appid", "check the configured appid"),
+    on(40125, Class::Halt, "invalid AppSecret", "copy the AppSecret of this appid from the platform's console again; it changes when somebody resets it"),
+    on(40164, Class::Halt, "this host's IP address is not on the allow-list", "add the IP address named in the error text to the API allow-list in the platform's console"),
+    on(40243, Class::Halt, "the AppSecret is frozen", "unfreeze it in the platform's console; that takes 10 minutes to work"),
+    on(41002, Class::Halt, "appid missing", "configure the appid"),
+    on(41004, Class::Halt, "AppSecret missing", "configure the AppSecret"),
+    on(45009, Class::Wait(WaitFor::NextBeijingMidnight), "the daily quota of this API is used up", "find out what calls so often; clear_quota resets it, 10 times a month"),
+    on(45011, wait_seconds(MINUTE), "the quota of this minute is used up", "lower the channel's rate limit if this comes often"),
+    on(48001, Class::Halt, "the account has no permission for this API", "open the ability in the platform's console and check that the appid is a Mini Program's"),
+    on(48004, Class::Halt, "the API is banned for breach of rules", "see the notices in the platform's console"),
+    on(50002, Class::Halt, "the account is restricted", "see the notices in the platform's console"),
+    on(50004, Class::Halt, "the account may not use the token API", "see the notices in the platform's console"),
+    on(50007, Class::Halt, "the account is frozen", "see the notices in the platform's console"),
+    on(61004, Class::Halt, "this host's IP address is not registered", "register the IP address with the platform that manages this account"),
+    on(89503, wait_seconds(10 * MINUTE), "the call waits for an administrator's confirmation", "ask the account's administrator to confirm the IP address in WeChat"),
+    on(89506, wait_seconds(24 * HOUR), "the administrator refused this IP address; again possible after 24 hours", "ask the account's administrator to allow the IP address"),
+    on(89507, wait_seconds(HOUR), "the administrator refused this IP address; again possible after 1 hour", "ask the account's administrator to allow the IP address"),
+];
+
+/// Calls that carry the AppSecret.
+#[rustfmt::skip]
+pub(super) const WITH_SECRET: &[Rule] = &[
+    on(40001, Class::Halt, "wrong AppSecret", "copy the AppSecret of this appid from the platform's console again"),
+];
+
+/// Calls that carry an access token. 40001 is the one for a token that somebody else replaced.
+#[rustfmt::skip]
+pub(super) const WITH_TOKEN: &[Rule] = &[
+    on(40001, Class::Token, "the access token is invalid or not the latest", ""),
+    on(40014, Class::Token, "invalid access token", ""),
+    on(42001, Class::Token, "the access token has expired", ""),
+    on(42007, Class::Token, "the access token died with a password change", ""),
+];
+
+/// A request that is wrong in itself, and would be again.
+#[rustfmt::skip]
+pub(super) const MALFORMED_REQUEST: &[Rule] = &[
+    on(40002, Class::Halt, "invalid grant type: a fault of this program", "report it with the error text"),
+    on(43002, Class::Dead, "wrong HTTP method: a fault of this program", "report it with the error text"),
+    on(44002, Class::Dead, "empty body: a fault of this program", "report it with the error text"),
+    on(47001, Class::Dead, "the body is not the expected JSON", "report it with the error text"),
+];
+
+/// No rule here blames a message: without a token no message can go, and each of them would be
+/// given up for a fault that is not its own.
+#[rustfmt::skip]
+pub(super) const TOKEN: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", ""),
+    on(40002, Class::Halt, "invalid grant type: a fault of this program", "report it with the error text"),
+    on(43002, Class::Halt, "wrong HTTP method: a fault of this program", "report it with the error text"),
+    on(44002, Class::Halt, "empty body: a fault of this program", "report it with the error text"),
+    on(47001, Class::Halt, "the body is not the expected JSON: a fault of this program", "report it with the error text"),
+];
+
+#[rustfmt::skip]
+pub(super) const SUBSCRIBE_SEND: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", "").ambiguous(),
+    on(20001, RETRY, "system error", "").ambiguous(),
+    on(40003, Class::Dead, "the openid is not one of this app", "the recipient has to bind WeChat again").breaks(AlsoBroken::Binding),
+    on(40037, Class::Dead, "unknown template", "the template was deleted or belongs to another account: choose another one for the route").breaks(AlsoBroken::Template),
+    on(41001, Class::Dead, "access token missing: a fault of this program", "report it with the error text"),
+    on(41030, Class::Dead, "the page is not in the released version", "release the page or correct it in the route").breaks(AlsoBroken::Page),
+    on(43101, Class::Resubscribe, "the recipient has no subscription to this template (never, used up, or withdrawn)", "the recipient has to subscribe again in the Mini Program"),
+    on(43107, Class::Halt, "subscribe messages are banned for the account or this template", "see the notices in the platform's console; choose another template if only this one is banned").breaks(AlsoBroken::Template),
+    on(43108, RETRY_SOON, "another message to the same openid is under way", ""),
+    on(45168, Class::Dead, "the content has a sensitive word", "reword the template text or correct the customer's data"),
+    on(47003, Class::Dead, "a field's value is empty or does not fit its type", "the error text names the field: compare the route's fields with the template"),
+];
+
+#[rustfmt::skip]
+pub(super) const CLOUD_FUNCTION: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", "").ambiguous(),
+    on(-1000, RETRY, "system error", "").ambiguous(),
+    on(40101, Class::Dead, "parameter missing", "check the environment and the function name of the channel"),
+    on(41001, Class::Token, "access token missing", ""),
+    on(85088, Class::Halt, "the app has no cloud development", "open cloud development for this app in the platform's console"),
+    on(-501000, Class::Halt, "the environment or the function does not exist", "check the environment id and the function name of the channel"),
+    on(-501001, RETRY, "system error of the cloud", ""),
+    on(-501002, RETRY, "the cloud did not answer in time", "").ambiguous(),
+    // Quotas of an environment: the platform does not say when they are reset; an hourly try is
+    // cheap.
+    on(-501003, wait_seconds(HOUR), "the environment's request quota is used up", "buy a larger plan for the environment"),
+    on(-501004, RETRY_SLOW, "the environment's concurrency limit is reached", "lower the channel's concurrency"),
+    on(-501005, Class::Halt, "the environment is in an abnormal state", "see the environment in the cloud console; it may be unpaid"),
+    on(-501007, Class::Dead, "invalid parameter", "report it with the error text"),
+    on(-501009, Class::Halt, "a resource of the environment is missing", "deploy the function to this environment"),
+    on(-501015, wait_seconds(HOUR), "the environment's read quota is used up", "buy a larger plan for the environment"),
+    on(-501016, wait_seconds(HOUR), "the environment's write quota is used up", "buy a larger plan for the environment"),
+    on(-501018, Class::Halt, "the environment is unavailable", "see the environment in the cloud console"),
+    on(-501019, Class::Halt, "the environment is not authorised for this app", "share the environment with this app in the cloud console"),
+    on(-501020, Class::Dead, "invalid parameter", "report it with the error text"),
+    on(-504001, RETRY, "the function could not be run", ""),
+    on(-504002, Class::Dead, "the function threw an error", "see the function's log in the cloud console"),
+    on(-504003, RETRY, "the function took too long", "").ambiguous(),
+    on(-601001, RETRY, "system error of the cloud", ""),
+    on(-601003, RETRY, "network error in the cloud", ""),
+    on(-604101, Class::Halt, "the function has no permission for the API it called", "grant the function the API in its config.json and deploy it again"),
+    on(-604102, RETRY, "a call inside the cloud timed out", "").ambiguous(),
+];
+
+#[rustfmt::skip]
+pub(super) const CODE_TO_SESSION: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", ""),
+    on(40029, Class::Dead, "the login code is invalid or older than 5 minutes", "the user has to log in again"),
+    on(40163, Class::Dead, "the login code has been used", "the user has to log in again"),
+    on(40226, Class::Dead, "the platform blocks this user as a risk", "the user has to ask WeChat's customer service"),
+    on(41008, Class::Dead, "login code missing", "the user has to log in again"),
+];
