@@ -1,0 +1,8 @@
+//! Who somebody is, and what they may do.
+
+pub mod bootstrap;
+pub mod login_limit;
+pub mod password;
+pub mod policy;
+pub mod session;
+pub mod token;

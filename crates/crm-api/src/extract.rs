@@ -1,0 +1,207 @@
+//! What handlers take: the caller, bodies, queries, ids in paths.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_TYPE, IF_MATCH};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use shared::domain::RequestId;
+use url::form_urlencoded;
+
+use crate::auth::session::CurrentUser;
+use crate::error::ApiError;
+use crate::validation::unreadable;
+
+/// The largest body, in bytes. A batch of a thousand ids has 40 KiB.
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Who asks, and the request's id. Only where the URL table asks for a user.
+pub(crate) struct Caller {
+    pub(crate) user: CurrentUser,
+    pub(crate) request_id: RequestId,
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let user = extensions.get::<CurrentUser>().cloned();
+        let request_id = extensions.get::<RequestId>().cloned();
+        ready(match (user, request_id) {
+            (Some(user), Some(request_id)) => Ok(Self { user, request_id }),
+            _ => Err(ApiError::Internal(
+                "a handler wants the caller of a public endpoint".to_owned(),
+            )),
+        })
+    }
+}
+
+/// A JSON body. Unknown fields are refused by the types read from it; a wrong type is answered with
+/// the path of the field.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if !is_json {
+                return Err(ApiError::UnsupportedMediaType);
+            }
+            let bytes = bytes.await.map_err(|error| unread_body(&error))?;
+            let mut json = serde_json::Deserializer::from_slice(&bytes);
+            let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+                let field = match error.inner().classify() {
+                    Category::Data => error.path().to_string(),
+                    // It is no JSON at all: no field is to blame.
+                    Category::Syntax | Category::Eof | Category::Io => String::new(),
+                };
+                unreadable(&field, &error.inner().to_string())
+            })?;
+            json.end()
+                .map_err(|error| unreadable("", &error.to_string()))?;
+            Ok(Self(body))
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn unread_body(error: &actix_web::Error) -> ApiError {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => ApiError::TooLarge,
+        Some(_) | None => unreadable("", "the body could not be read"),
+    }
+}
+
+/// The query of a URL. A parameter set to nothing counts as not given.
+pub(crate) struct QueryOf<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest for QueryOf<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(read_query(request.query_string()).map(Self))
+    }
+}
+
+fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    let given: Vec<&str> = query
+        .split('&')
+        .filter(|pair| {
+            pair.split_once('=')
+                .is_some_and(|(_, value)| !value.is_empty())
+        })
+        .collect();
+    let given = given.join("&");
+    let query = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
+    serde_path_to_error::deserialize(query)
+        .map_err(|error| unreadable(&error.path().to_string(), &error.inner().to_string()))
+}
+
+/// The id in a path. One that cannot be an id names nothing: `missing` is what to say.
+pub(crate) fn id_in_path<T: FromStr>(text: &str, missing: &str) -> Result<T, ApiError> {
+    text.parse()
+        .map_err(|_| ApiError::NotFound(missing.to_owned()))
+}
+
+/// The version that the caller last saw, if they want to change no other (`If-Match: "3"`).
+pub(crate) struct ExpectedVersion(pub(crate) Option<i32>);
+
+impl FromRequest for ExpectedVersion {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(header) = request.headers().get(IF_MATCH) else {
+            return ready(Ok(Self(None)));
+        };
+        let version = header.to_str().ok().and_then(read_version);
+        ready(
+            version
+                .map(Self)
+                .ok_or_else(|| ApiError::invalid("If-Match", "If-Match 必须是客户的版本号")),
+        )
+    }
+}
+
+/// `*` expects no version in particular.
+fn read_version(text: &str) -> Option<Option<i32>> {
+    let text = text.trim();
+    if text == "*" {
+        return Some(None);
+    }
+    let text = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    text.parse().ok().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Query {
+        page_size: Option<u32>,
+        unread_only: Option<bool>,
+        search: Option<String>,
+    }
+
+    #[test]
+    fn a_query_is_read_into_types_and_its_faults_are_named() {
+        let query: Query = read_query("pageSize=20&unreadOnly=true&search=%E7%8E%8B&x=").unwrap();
+        assert_eq!(
+            query,
+            Query {
+                page_size: Some(20),
+                unread_only: Some(true),
+                search: Some("王".to_owned()),
+            }
+        );
+        for (query, message) in [
+            ("pageSize=x", "字段 pageSize 的值不正确"),
+            ("pageSize=-1", "字段 pageSize 的值不正确"),
+            ("unreadOnly=1", "字段 unreadOnly 的值不正确"),
+            ("size=1", "不支持的字段：size"),
+            ("pageSize=1&pageSize=2", "字段重复：pageSize"),
+        ] {
+            let error = read_query::<Query>(query).unwrap_err();
+            assert_eq!(error.to_string(), message, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_read_from_every_form_of_an_entity_tag() {
+        for (text, version) in [
+            ("3", Some(Some(3))),
+            ("\"3\"", Some(Some(3))),
+            (" W/\"3\" ", Some(Some(3))),
+            ("*", Some(None)),
+            ("", None),
+            ("\"abc\"", None),
+            ("3, 4", None),
+        ] {
+            assert_eq!(read_version(text), version, "{text:?}");
+        }
+    }
+}
