@@ -1,0 +1,256 @@
+//! What a relay can be told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use secrecy::{ExposeSecret, SecretString};
+use shared::command_line::DatabaseUrlParser;
+use shared::db::DatabaseUrl;
+use shared::domain::{App, Channel, ChannelSet};
+use shared::telemetry::LogFormat;
+
+/// Settings of a relay. Each can be given as a flag or by its environment variable; an empty
+/// variable counts as not given.
+#[derive(Debug, Clone, Parser)]
+#[command(args_override_self = true)]
+pub struct Config {
+    /// The database it shares with crm-api: sqlite:<file> or postgres://user:password@host/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = DatabaseUrlParser)]
+    pub database_url: DatabaseUrl,
+
+    /// Connections to the database, at most
+    #[arg(long, env = "DATABASE_POOL_SIZE", default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub database_pool_size: u32,
+
+    /// How long to wait at start for the database and its schema before giving up
+    #[arg(long, env = "DATABASE_WAIT", default_value = "60s", value_parser = duration)]
+    pub database_wait: Duration,
+
+    /// The mini program's appid; with its secret, enables the channel wechat_subscribe
+    #[arg(long, env = "WECHAT_APPID", default_value = "", value_parser = trimmed)]
+    pub wechat_appid: String,
+
+    /// The mini program's secret
+    #[arg(long, env = "WECHAT_SECRET", default_value = "", hide_env_values = true, value_parser = secret)]
+    pub wechat_secret: SecretString,
+
+    /// The mini program's cloud environment; enables the channel wechat_cloud
+    #[arg(long, env = "WECHAT_CLOUD_ENV", default_value = "")]
+    pub wechat_cloud_env: String,
+
+    /// The cloud function that sends the message
+    #[arg(
+        long,
+        env = "WECHAT_CLOUD_FUNCTION",
+        default_value = "quickstartFunctions"
+    )]
+    pub wechat_cloud_function: String,
+
+    /// Which version of the mini program a card opens: formal, trial or developer
+    #[arg(long, env = "WECHAT_MINIPROGRAM_STATE", default_value = "formal", value_parser = ["formal", "trial", "developer"])]
+    pub wechat_miniprogram_state: String,
+
+    /// Where the WeChat platform is; the sandbox or a proxy in front of it
+    #[arg(long, env = "WECHAT_API_URL", default_value = wechat::DEFAULT_BASE_URL)]
+    pub wechat_api_url: String,
+
+    /// How long one connection to a platform may take
+    #[arg(long, env = "CONNECT_TIMEOUT", default_value = "2s", value_parser = duration)]
+    pub connect_timeout: Duration,
+
+    /// How long one request to a platform may take, connecting included
+    #[arg(long, env = "REQUEST_TIMEOUT", default_value = "6s", value_parser = duration)]
+    pub request_timeout: Duration,
+
+    /// How long a claimed message belongs to this relay; at least five request time-outs
+    #[arg(long, env = "LEASE", default_value = "60s", value_parser = duration)]
+    pub lease: Duration,
+
+    /// Messages in hand at once, per channel
+    #[arg(long, env = "CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub concurrency: u32,
+
+    /// How often to look for due messages when no signal comes
+    #[arg(long, env = "POLL_INTERVAL", default_value = "1s", value_parser = duration)]
+    pub poll_interval: Duration,
+
+    /// How often to try one message on a channel that is held
+    #[arg(long, env = "PROBE_INTERVAL", default_value = "60s", value_parser = duration)]
+    pub probe_interval: Duration,
+
+    /// How long requests under way may take after a stop was asked for
+    #[arg(long, env = "SHUTDOWN_GRACE", default_value = "8s", value_parser = duration)]
+    pub shutdown_grace: Duration,
+
+    /// Where /healthz, /readyz and /metrics are served; `none` for nowhere
+    #[arg(long, env = "RELAY_LISTEN", default_value = "127.0.0.1:9090", value_parser = optional_address)]
+    pub listen: OptionalAddress,
+
+    /// What to log, in the language of RUST_LOG: info, outbox_relay=debug,info
+    #[arg(long, env = "LOG", default_value = "info")]
+    pub log: String,
+
+    /// How log lines look: text or json
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionalAddress(pub Option<SocketAddr>);
+
+/// Settings that contradict each other, with the way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidConfig(String);
+
+impl Config {
+    /// Checks what no single setting can: how they go together.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let invalid = |text: String| Err(InvalidConfig(text));
+        if self.lease < self.request_timeout * 5 {
+            // A token, a message, a new token, the message again, and room to settle.
+            return invalid(format!(
+                "LEASE ({}) must be at least five times REQUEST_TIMEOUT ({})",
+                humantime::format_duration(self.lease),
+                humantime::format_duration(self.request_timeout)
+            ));
+        }
+        for (name, value) in [
+            ("POLL_INTERVAL", self.poll_interval),
+            ("PROBE_INTERVAL", self.probe_interval),
+            ("CONNECT_TIMEOUT", self.connect_timeout),
+            ("REQUEST_TIMEOUT", self.request_timeout),
+        ] {
+            if value.is_zero() {
+                return invalid(format!("{name} must be above zero"));
+            }
+        }
+        if self.wechat_appid.is_empty() != self.wechat_secret.expose_secret().is_empty() {
+            return invalid("WECHAT_APPID and WECHAT_SECRET must be given together".to_owned());
+        }
+        if !self.wechat_appid.is_empty() && self.mini_program_app().as_str().parse::<App>().is_err()
+        {
+            return invalid("WECHAT_APPID: only letters, digits, - and _, at most 64".to_owned());
+        }
+        if self.wechat_appid.is_empty() && !self.wechat_cloud_env.is_empty() {
+            return invalid("WECHAT_CLOUD_ENV needs WECHAT_APPID and WECHAT_SECRET".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The channels that have what they need.
+    pub fn configured_channels(&self) -> ChannelSet {
+        let mini_program = !self.wechat_appid.is_empty();
+        let cloud = mini_program && !self.wechat_cloud_env.is_empty();
+        [
+            (Channel::WechatSubscribe, mini_program),
+            (Channel::WechatCloud, cloud),
+        ]
+        .into_iter()
+        .filter_map(|(channel, configured)| configured.then_some(channel))
+        .collect()
+    }
+
+    /// The application in which a channel's recipients have an identity.
+    pub fn mini_program_app(&self) -> App {
+        App::mini_program(&self.wechat_appid)
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a value parser")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text.trim()))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a value parser")]
+fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.trim().to_owned())
+}
+
+fn optional_address(text: &str) -> Result<OptionalAddress, std::net::AddrParseError> {
+    if text.is_empty() || text == "none" {
+        Ok(OptionalAddress(None))
+    } else {
+        text.parse().map(|address| OptionalAddress(Some(address)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Config {
+        let all = ["relay", "--database-url", "sqlite:x.db"]
+            .iter()
+            .chain(arguments);
+        Config::try_parse_from(all).unwrap()
+    }
+
+    #[test]
+    fn contradictions_are_named_with_the_way_out() {
+        for (arguments, problem) in [
+            (
+                &["--lease", "10s"][..],
+                "LEASE (10s) must be at least five times REQUEST_TIMEOUT (6s)",
+            ),
+            (
+                &["--poll-interval", "0s"],
+                "POLL_INTERVAL must be above zero",
+            ),
+            (&["--wechat-appid", "wx1"], "must be given together"),
+            (&["--wechat-secret", "geheim"], "must be given together"),
+            (
+                &["--wechat-cloud-env", "prod"],
+                "WECHAT_CLOUD_ENV needs WECHAT_APPID",
+            ),
+        ] {
+            let error = config(arguments).validate().unwrap_err().to_string();
+            assert!(error.contains(problem), "{arguments:?}: {error}");
+        }
+        config(&[]).validate().unwrap();
+    }
+
+    #[test]
+    fn channels_are_on_when_they_have_what_they_need() {
+        assert_eq!(config(&[]).configured_channels(), ChannelSet::default());
+        let mini_program = ["--wechat-appid", "wx1", "--wechat-secret", "s"];
+        let all = [&mini_program[..], &["--wechat-cloud-env", "prod"]].concat();
+        assert_eq!(
+            config(&mini_program)
+                .configured_channels()
+                .iter()
+                .collect::<Vec<_>>(),
+            [Channel::WechatSubscribe]
+        );
+        assert!(
+            config(&all)
+                .configured_channels()
+                .contains(Channel::WechatCloud)
+        );
+    }
+
+    #[test]
+    fn the_secret_and_the_password_are_not_printed() {
+        let shown = format!(
+            "{:?}",
+            config(&[
+                "--database-url",
+                "postgres://a:geheim@b/c",
+                "--wechat-appid",
+                "wx1",
+                "--wechat-secret",
+                "geheim"
+            ])
+        );
+        assert!(!shown.contains("geheim"), "{shown}");
+    }
+}

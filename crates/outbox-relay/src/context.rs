@@ -1,0 +1,91 @@
+//! What all tasks of one relay share.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use shared::clock::{Clock, DatabaseClock};
+use shared::db::Database;
+use shared::domain::{Channel, RelayName, UtcTimestamp};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::Config;
+use crate::channel::Platforms;
+use crate::health::Health;
+use crate::liveness::Liveness;
+use crate::metrics::Metrics;
+
+/// One relay, as its tasks see it.
+pub(crate) struct Context {
+    pub(crate) name: RelayName,
+    pub(crate) config: Config,
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Changes when somebody has committed something for the relays.
+    pub(crate) wake: watch::Receiver<()>,
+    pub(crate) platforms: Platforms,
+    pub(crate) liveness: Liveness,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    /// No more claims, no more sends.
+    pub(crate) stopping: CancellationToken,
+    /// Requests still under way are given up.
+    pub(crate) grace_over: CancellationToken,
+    /// Everything is settled: heartbeat and health end.
+    pub(crate) finished: CancellationToken,
+    /// Present unless somebody else moves the clock.
+    pub(crate) database_clock: Option<DatabaseClock>,
+    /// Channels that this process knows to be held, a bit each.
+    pub(crate) held: AtomicU8,
+}
+
+impl Context {
+    /// Waits for `work`, but not beyond the order to stop.
+    pub(crate) async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => None,
+            result = work => Some(result),
+        }
+    }
+
+    /// About this long: relays that started together should not ask together.
+    pub(crate) fn jittered(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.8 + 0.4 * rand::random::<f64>())
+    }
+
+    /// Remembers in this process that a channel is held (or not), so that what is in hand is not
+    /// sent against a wall. Answers what was known before.
+    pub(crate) fn set_held(&self, channel: Channel, held: bool) -> bool {
+        let bit = 1 << channel as u8;
+        let before = if held {
+            self.held.fetch_or(bit, Ordering::Relaxed)
+        } else {
+            self.held.fetch_and(!bit, Ordering::Relaxed)
+        };
+        before & bit != 0
+    }
+
+    pub(crate) fn is_held(&self, channel: Channel) -> bool {
+        self.held.load(Ordering::Relaxed) & (1 << channel as u8) != 0
+    }
+
+    pub(crate) fn messages_in_hand(&self) -> i32 {
+        let in_hand = |channel: &Channel| {
+            self.metrics
+                .in_hand
+                .with_label_values(&[channel.as_str()])
+                .get()
+        };
+        i32::try_from(Channel::ALL.iter().map(in_hand).sum::<i64>()).unwrap_or(i32::MAX)
+    }
+
+    /// Sets the clock by the database, unless a test holds it.
+    pub(crate) fn take_database_time(&self, database_time: UtcTimestamp) {
+        if let Some(clock) = &self.database_clock {
+            clock.set(database_time);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use shared::domain::Channel;
+use shared::outbox::{AttemptReport, RetryPolicy, Settlement, Verdict};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use wechat::CallError;
+use wechat::errcode::{Api, RuleOrigin};
+
+use crate::channel::{AddressedMessage, PreparedRequest, prepare};
+use crate::claimer::MessageInHand;
+use crate::context::Context;
+use crate::slots::Slot;
+use crate::verdict::{Circumstances, Judgement, SendOutcome, judge};
+
+/// A settlement on its way to the database, and the slot it sets free there.
+pub(crate) struct FinishedMessage {
+    pub(crate) settlement: Settlement,
+    pub(crate) slot: Slot,
+}
+
+/// Delivers the claimed messages of one channel side by side. Ends when the claimer has ended and
+/// everything in hand is finished.
+pub(crate) async fn dispatch_messages(
+    context: Arc<Context>,
+    channel: Channel,
+    mut claimed: mpsc::UnboundedReceiver<Vec<MessageInHand>>,
+    finished: mpsc::UnboundedSender<FinishedMessage>,
+) {
+    let in_hand = context
+        .metrics
+        .in_hand
+        .with_label_values(&[channel.as_str()]);
+    let mut under_way = JoinSet::new();
+    let mut claimer_runs = true;
+    while claimer_runs || !under_way.is_empty() {
+        tokio::select! {
+            batch = claimed.recv(), if claimer_runs => match batch {
+                Some(batch) => {
+                    in_hand.add(i64::try_from(batch.len()).unwrap_or(0));
+                    // A claim is answered only where the channel is not held.
+                    context.set_held(channel, false);
+                    for message in batch {
+                        under_way.spawn(finish(Arc::clone(&context), message));
+                    }
+                }
+                None => claimer_runs = false,
+            },
+            Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
+                in_hand.dec();
+                match ended {
+                    Ok(message) => {
+                        // The settler ends after the dispatcher, never before.
+                        if finished.send(message).is_err() {
+                            log::error!("a settlement was lost; its lease will run out");
+                        }
+                    }
+                    Err(error) => log::error!("a delivery panicked, its lease will run out: {error}"),
+                }
+            }
+        }
+    }
+}
+
+async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessage {
+    let settlement = deliver(&context, &message.addressed).await;
+    FinishedMessage {
+        settlement,
+        slot: message.slot,
+    }
+}
+
+/// One attempt, from the claimed message to what is to become of it.
+async fn deliver(context: &Context, addressed: &AddressedMessage) -> Settlement {
+    let message = &addressed.message;
+    let started_at = context.clock.now();
+    let started = Instant::now();
+    let outcome = match prepare(addressed) {
+        Ok(request) => match reason_not_to_send(context, addressed) {
+            None => send(context, message.channel, &request).await,
+            Some(reason) => SendOutcome::NotTried(reason),
+        },
+        Err(outcome) => outcome,
+    };
+    let duration = started.elapsed();
+    let judgement = judge(
+        &outcome,
+        &Circumstances {
+            message,
+            policy: &RetryPolicy::default(),
+            probe_interval: context.config.probe_interval,
+            relay: context.name.as_str(),
+            jitter: rand::random(),
+            now: context.clock.now(),
+        },
+    );
+    observe(context, addressed, &judgement, duration.as_secs_f64());
+    Settlement {
+        message: message.clone(),
+        verdict: judgement.verdict,
+        report: AttemptReport {
+            started_at,
+            duration,
+            rule: judgement.rule,
+            http_status: judgement.http_status,
+            errcode: judgement.errcode,
+            error: judgement.error,
+        },
+    }
+}
+
+/// Looked at immediately before sending: time has passed since the claim.
+fn reason_not_to_send(context: &Context, addressed: &AddressedMessage) -> Option<&'static str> {
+    // A token, the message, a new token, the message again.
+    let end_at_the_latest = context
+        .clock
+        .now()
+        .after(context.config.request_timeout * 4);
+    if context.stopping.is_cancelled() {
+        Some("the relay is stopping")
+    } else if !context.liveness.may_send() {
+        Some("the relay could not renew its heartbeat")
+    } else if context.is_held(addressed.message.channel) {
+        Some("the channel is held")
+    } else if addressed
+        .message
+        .lease_expires_at
+        .is_none_or(|end| end < end_at_the_latest)
+    {
+        Some("the lease is about to end")
+    } else {
+        None
+    }
+}
+
+/// Sends, unless the grace period ends first; then nobody knows whether it arrived.
+async fn send(context: &Context, channel: Channel, request: &PreparedRequest) -> SendOutcome {
+    tokio::select! {
+        outcome = context.platforms.send(request) => outcome,
+        () = context.grace_over.cancelled() => {
+            let reason = "the relay was stopped before the answer came".to_owned();
+            let error = CallError::NoAnswer { reason, http_status: None };
+            SendOutcome::Failed { api: api_of(channel), error }
+        }
+    }
+}
+
+fn api_of(channel: Channel) -> Api {
+    match channel {
+        Channel::WechatCloud => Api::CloudFunction,
+        Channel::WechatSubscribe | Channel::WecomApp | Channel::WecomRobot => Api::SubscribeSend,
+    }
+}
+
+fn observe(context: &Context, addressed: &AddressedMessage, judgement: &Judgement, seconds: f64) {
+    let message = &addressed.message;
+    let channel = message.channel.as_str();
+    let verdict = judgement.verdict.as_str();
+    let metrics = &context.metrics;
+    metrics
+        .attempts
+        .with_label_values(&[channel, verdict])
+        .inc();
+    metrics
+        .request_seconds
+        .with_label_values(&[channel])
+        .observe(seconds);
+    if let Some(errcode) = judgement.errcode {
+        metrics
+            .errcodes
+            .with_label_values(&[channel, &errcode.to_string()])
+            .inc();
+    }
+    if judgement.origin == RuleOrigin::UnknownCode {
+        metrics.unknown_errcodes.inc();
+        log::warn!(outbox_id:% = message.id, channel, rule = judgement.rule.as_str(); "the platform answered with a code that no rule was written for: {}", judgement.rule);
+    }
+    if let Verdict::Accepted { .. } = judgement.verdict {
+        let waited = context.clock.now().since(message.created_at);
+        metrics
+            .delivery_seconds
+            .with_label_values(&[channel])
+            .observe(waited.as_secs_f64());
+    }
+    if let Verdict::Released { hold: Some(hold) } = &judgement.verdict
+        && !context.set_held(message.channel, true)
+    {
+        log::error!(channel, errcode = hold.errcode; "channel {channel} is held: {}", hold.reason);
+    }
+    log::debug!(
+        outbox_id:% = message.id, channel, attempt = message.attempt, verdict, rule = judgement.rule.as_str(),
+        duration_ms = seconds * 1_000.0, request_id = message.request_id.as_ref().map(ToString::to_string);
+        "message {} on {channel}, attempt {}: {verdict} ({})", message.id, message.attempt, judgement.rule
+    );
+}

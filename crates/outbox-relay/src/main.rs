@@ -1,0 +1,33 @@
+//! The relay, and the operators' command line.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use outbox_relay::cli;
+use shared::command_line::settings_of_this_process;
+use tokio::runtime::Runtime;
+
+/// How long to wait, at the end, for what is still running on other threads: a connection that is
+/// being tried holds nothing worth keeping.
+const THREADS_WAIT_MAX: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word to whoever started it")]
+            {
+                eprintln!("outbox-relay: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let settings = settings_of_this_process();
+    let runtime = Runtime::new()?;
+    let done = runtime.block_on(cli::run(settings));
+    runtime.shutdown_timeout(THREADS_WAIT_MAX);
+    done
+}

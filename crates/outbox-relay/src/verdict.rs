@@ -1,0 +1,379 @@
+//! What an answer means: pure, without I/O, clock or randomness of its own.
+
+use std::time::Duration;
+
+use shared::domain::UtcTimestamp;
+use shared::outbox::{HoldOrder, Outcome, RetryPolicy, Verdict};
+use wechat::errcode::{self, Api, Class, RetryPace, Rule, RuleOrigin};
+use wechat::{CallError, CloudFunctionAnswer, TokenError};
+
+use shared::outbox::ClaimedMessage;
+
+/// How an attempt ended, before anybody has judged it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The platform took the message.
+    Accepted {
+        /// Its id there, if it told one.
+        provider_message_id: Option<String>,
+    },
+    /// The call failed.
+    Failed {
+        /// Which call.
+        api: Api,
+        /// How.
+        error: CallError,
+    },
+    /// There was no token to call with; nothing was sent.
+    NoToken(TokenError),
+    /// The cloud function ran and answered this.
+    FunctionAnswered(CloudFunctionAnswer),
+    /// Nothing can be sent for this recipient; the reason.
+    NoRecipient(&'static str),
+    /// No user at all has an identity in the app: the configuration is wrong, not the recipient.
+    NobodyIsBound,
+    /// The message cannot be put into the channel's form; what is wrong with it.
+    Unpreparable(String),
+    /// Not tried, for a reason that is not the message's.
+    NotTried(&'static str),
+}
+
+/// What the judge knows besides the outcome.
+#[derive(Debug, Clone)]
+pub struct Circumstances<'a> {
+    /// The message, as claimed.
+    pub message: &'a ClaimedMessage,
+    /// How often and how soon to repeat.
+    pub policy: &'a RetryPolicy,
+    /// How long after a hold began one message is tried.
+    pub probe_interval: Duration,
+    /// Who holds a channel, if it comes to that.
+    pub relay: &'a str,
+    /// A number between 0 and 1, drawn by the caller.
+    pub jitter: f64,
+    /// The present moment.
+    pub now: UtcTimestamp,
+}
+
+/// A verdict with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What is to become of the message.
+    pub verdict: Verdict,
+    /// The rule that says so: `subscribe_send/43101`, `transport/no_answer`.
+    pub rule: String,
+    /// The platform's code, if it gave one.
+    pub errcode: Option<i64>,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// What went wrong, for a person.
+    pub error: Option<String>,
+    /// Whether the code is one that no rule was written for.
+    pub origin: RuleOrigin,
+}
+
+/// A repeat that would not help soon waits at least this long.
+const SLOW_RETRY_MIN: Duration = Duration::from_secs(60);
+
+/// "Please try again" about a second later, plus up to one more.
+const SOON: Duration = Duration::from_millis(1_000);
+
+/// The words with which the cloud function says that the recipient cannot be reached.
+const FUNCTION_KNOWS_NO_RECIPIENT: [&str; 2] = ["未找到用户", "用户未绑定微信"];
+
+/// Whether the outcome asks for a new token and a second try.
+pub fn asks_for_a_new_token(outcome: &SendOutcome) -> bool {
+    match outcome {
+        SendOutcome::Failed {
+            api,
+            error: CallError::Refused { errcode, .. },
+        } => errcode::rule(*api, *errcode).class == Class::Token,
+        SendOutcome::Failed { .. }
+        | SendOutcome::Accepted { .. }
+        | SendOutcome::NoToken(_)
+        | SendOutcome::FunctionAnswered(_)
+        | SendOutcome::NoRecipient(_)
+        | SendOutcome::NobodyIsBound
+        | SendOutcome::Unpreparable(_)
+        | SendOutcome::NotTried(_) => false,
+    }
+}
+
+/// Judges an attempt.
+pub fn judge(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Judgement {
+    match outcome {
+        SendOutcome::Accepted {
+            provider_message_id,
+        } => accepted(provider_message_id.clone()),
+        SendOutcome::Failed {
+            api,
+            error:
+                CallError::Refused {
+                    errcode,
+                    errmsg,
+                    http_status,
+                },
+        } => {
+            let mut judgement = by_rule(*api, *errcode, errmsg, circumstances);
+            judgement.http_status = Some(*http_status);
+            judgement
+        }
+        SendOutcome::Failed {
+            error: CallError::NotSent { reason },
+            ..
+        } => retry(
+            circumstances,
+            Outcome::NotDelivered,
+            "transport/not_sent",
+            reason,
+            None,
+        ),
+        SendOutcome::Failed {
+            error:
+                CallError::NoAnswer {
+                    reason,
+                    http_status,
+                },
+            ..
+        } => retry(
+            circumstances,
+            Outcome::Unknown,
+            "transport/no_answer",
+            reason,
+            *http_status,
+        ),
+        SendOutcome::NoToken(TokenError::Rejected { errcode, errmsg }) => {
+            // Whatever happened, no message left: the outcome is known.
+            without_doubt(by_rule(Api::Token, *errcode, errmsg, circumstances))
+        }
+        SendOutcome::NoToken(TokenError::Unreachable {
+            reason,
+            http_status,
+        }) => {
+            let reason = format!("no access token: {reason}");
+            retry(
+                circumstances,
+                Outcome::NotDelivered,
+                "transport/no_token",
+                &reason,
+                *http_status,
+            )
+        }
+        SendOutcome::FunctionAnswered(answer) => function_answered(answer, circumstances),
+        SendOutcome::NoRecipient(reason) => plain(Verdict::Pointless, "recipient/none", reason),
+        SendOutcome::NobodyIsBound => nobody_is_bound(circumstances),
+        SendOutcome::Unpreparable(reason) => {
+            plain(Verdict::Refused, "message/unpreparable", reason)
+        }
+        SendOutcome::NotTried(reason) => {
+            plain(Verdict::Released { hold: None }, "relay/not_tried", reason)
+        }
+    }
+}
+
+fn nobody_is_bound(circumstances: &Circumstances<'_>) -> Judgement {
+    let reason = "no user has a binding for this app; check WECHAT_APPID, or bind the users";
+    let hold = HoldOrder {
+        channel: circumstances.message.channel,
+        reason: reason.to_owned(),
+        errcode: None,
+        probe_at: Some(circumstances.now.after(circumstances.probe_interval)),
+        held_by: circumstances.relay.to_owned(),
+    };
+    plain(
+        Verdict::Released { hold: Some(hold) },
+        "recipient/nobody_is_bound",
+        reason,
+    )
+}
+
+fn accepted(provider_message_id: Option<String>) -> Judgement {
+    Judgement {
+        verdict: Verdict::Accepted {
+            provider_message_id,
+        },
+        rule: "accepted".to_owned(),
+        errcode: None,
+        http_status: None,
+        error: None,
+        origin: RuleOrigin::Table,
+    }
+}
+
+fn plain(verdict: Verdict, rule: &str, reason: &str) -> Judgement {
+    Judgement {
+        verdict,
+        rule: rule.to_owned(),
+        errcode: None,
+        http_status: None,
+        error: Some(reason.to_owned()),
+        origin: RuleOrigin::Table,
+    }
+}
+
+fn retry(
+    circumstances: &Circumstances<'_>,
+    outcome: Outcome,
+    rule: &str,
+    reason: &str,
+    http_status: Option<u16>,
+) -> Judgement {
+    let due_at = circumstances.now.after(usual_delay(circumstances));
+    Judgement {
+        http_status,
+        ..plain(Verdict::Retry { due_at, outcome }, rule, reason)
+    }
+}
+
+fn usual_delay(circumstances: &Circumstances<'_>) -> Duration {
+    circumstances
+        .policy
+        .delay_after(circumstances.message.attempt, circumstances.jitter)
+}
+
+fn function_answered(answer: &CloudFunctionAnswer, circumstances: &Circumstances<'_>) -> Judgement {
+    match answer {
+        CloudFunctionAnswer::Succeeded => accepted(None),
+        CloudFunctionAnswer::FunctionRefused {
+            errcode: Some(errcode),
+            message,
+        } => by_rule(Api::SubscribeSend, *errcode, message, circumstances),
+        CloudFunctionAnswer::FunctionRefused {
+            errcode: None,
+            message,
+        } => {
+            if FUNCTION_KNOWS_NO_RECIPIENT
+                .iter()
+                .any(|words| message.contains(words))
+            {
+                plain(Verdict::Pointless, "cloud_function/no_recipient", message)
+            } else {
+                retry(
+                    circumstances,
+                    Outcome::NotDelivered,
+                    "cloud_function/refused",
+                    message,
+                    None,
+                )
+            }
+        }
+        CloudFunctionAnswer::Unclear { reason } => {
+            let reason =
+                format!("the cloud function {reason}; it must return {{\"success\": true}}");
+            retry(
+                circumstances,
+                Outcome::Unknown,
+                "cloud_function/unclear",
+                &reason,
+                None,
+            )
+        }
+    }
+}
+
+fn by_rule(api: Api, errcode: i64, errmsg: &str, circumstances: &Circumstances<'_>) -> Judgement {
+    let rule = errcode::rule(api, errcode);
+    Judgement {
+        verdict: verdict_of(&rule, errmsg, circumstances),
+        rule: format!("{}/{errcode}", api_name(api)),
+        errcode: Some(errcode),
+        http_status: None,
+        error: Some(explained(&rule, errmsg)),
+        origin: rule.origin,
+    }
+}
+
+fn verdict_of(rule: &Rule, errmsg: &str, circumstances: &Circumstances<'_>) -> Verdict {
+    let now = circumstances.now;
+    let outcome = match rule.outcome {
+        errcode::Outcome::Known => Outcome::NotDelivered,
+        errcode::Outcome::Ambiguous => Outcome::Unknown,
+    };
+    let slow = || {
+        usual_delay(circumstances)
+            .max(SLOW_RETRY_MIN.mul_f64(1.0 + circumstances.jitter.clamp(0.0, 1.0)))
+    };
+    match rule.class {
+        Class::Ok => Verdict::Accepted {
+            provider_message_id: None,
+        },
+        Class::Retry(RetryPace::Normal) => Verdict::Retry {
+            due_at: now.after(usual_delay(circumstances)),
+            outcome,
+        },
+        // A token refused a second time is not the message's fault, and a loop would burn the quota.
+        Class::Retry(RetryPace::Slow) | Class::Token => Verdict::Retry {
+            due_at: now.after(slow()),
+            outcome,
+        },
+        Class::Retry(RetryPace::Soon) => Verdict::Postponed {
+            due_at: now.after(SOON.mul_f64(1.0 + circumstances.jitter.clamp(0.0, 1.0))),
+        },
+        Class::Wait(wait) => {
+            let unix_seconds = now.to_datetime().timestamp();
+            held(
+                rule,
+                errmsg,
+                circumstances,
+                now.after(wait.pause_from(unix_seconds)),
+            )
+        }
+        Class::Halt => held(
+            rule,
+            errmsg,
+            circumstances,
+            now.after(circumstances.probe_interval),
+        ),
+        Class::Dead => Verdict::Refused,
+        // The attempt before may have used up the last subscription: then it has arrived.
+        Class::Resubscribe if circumstances.message.outcome_unknown => Verdict::PresumedAccepted,
+        Class::Resubscribe => Verdict::Pointless,
+    }
+}
+
+fn held(
+    rule: &Rule,
+    errmsg: &str,
+    circumstances: &Circumstances<'_>,
+    probe_at: UtcTimestamp,
+) -> Verdict {
+    Verdict::Released {
+        hold: Some(HoldOrder {
+            channel: circumstances.message.channel,
+            reason: explained(rule, errmsg),
+            errcode: Some(rule.errcode),
+            probe_at: Some(probe_at),
+            held_by: circumstances.relay.to_owned(),
+        }),
+    }
+}
+
+/// The platform's words, ours, and what to do.
+fn explained(rule: &Rule, errmsg: &str) -> String {
+    let mut text = format!("errcode {}: {errmsg} ({})", rule.errcode, rule.meaning);
+    if !rule.advice.is_empty() {
+        text.push_str("; ");
+        text.push_str(rule.advice);
+    }
+    text
+}
+
+/// Turns "perhaps delivered" into "not delivered".
+fn without_doubt(mut judgement: Judgement) -> Judgement {
+    if let Verdict::Retry { outcome, .. } = &mut judgement.verdict {
+        *outcome = Outcome::NotDelivered;
+    }
+    judgement
+}
+
+fn api_name(api: Api) -> &'static str {
+    match api {
+        Api::Token => "token",
+        Api::SubscribeSend => "subscribe_send",
+        Api::CloudFunction => "cloud_function",
+        Api::CodeToSession => "code_to_session",
+    }
+}
+
+#[cfg(test)]
+mod tests;
