@@ -1,0 +1,21 @@
+//! The API over HTTP: a file per resource.
+
+mod assignment;
+mod auth;
+mod bindings;
+mod customer_list;
+mod customers;
+mod documentation;
+mod envelope;
+mod first_user;
+mod notification_routes;
+mod notifications;
+mod office;
+mod operations;
+mod outbox;
+mod request_id;
+mod role_matrix;
+mod token;
+mod users;
+
+use office::Office;

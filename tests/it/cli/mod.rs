@@ -1,0 +1,3 @@
+//! The operators' command line, as they use it.
+
+mod outbox;

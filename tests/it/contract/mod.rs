@@ -1,0 +1,13 @@
+//! The same cases for both databases.
+
+mod constraints;
+mod database;
+mod database_url;
+mod lost_connection;
+mod migrations;
+mod moment;
+mod notification;
+mod outbox;
+mod schema;
+mod wake;
+mod writer;

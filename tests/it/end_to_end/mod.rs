@@ -1,0 +1,4 @@
+//! From the API to the phone.
+
+mod assignment;
+mod programs;

@@ -1,0 +1,6 @@
+//! The real programs on a bad day.
+
+mod kill;
+mod outage;
+mod secrets;
+mod start;

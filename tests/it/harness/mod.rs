@@ -1,0 +1,24 @@
+//! What tests stand on: databases, messages, and waiting without sleeping blindly.
+
+mod api;
+mod contents;
+mod database;
+mod eventually;
+mod gate;
+mod message;
+mod news;
+mod outbox;
+mod process;
+mod relay;
+mod staff;
+mod trouble;
+
+pub use api::{Answer, PASSWORD, SECRET, Session, TestApi};
+pub use database::TestDatabase;
+pub(crate) use database::on_each_database;
+pub use eventually::eventually;
+pub use gate::Gate;
+pub use message::{accepted, message, moment, refused, relay, report, retry, seconds, settlement};
+pub use process::{Ended, TestProcess, run};
+pub use relay::{RelayStage, assignment};
+pub use trouble::{pool, refuse_inserts};

@@ -1,0 +1,139 @@
+//! The real programs, as an operator starts them.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long a program may take to end once it was asked to.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running program and what it has said so far. Killed when dropped.
+pub struct TestProcess {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+/// How a program ended.
+pub struct Ended {
+    pub status: ExitStatus,
+    /// Standard output and standard error, line by line as they came.
+    pub said: String,
+}
+
+impl TestProcess {
+    /// Starts a program of this workspace with an empty environment.
+    pub fn start(program: &str, arguments: &[String]) -> Self {
+        let mut child = Command::new(path_of(program))
+            .args(arguments)
+            .env_clear()
+            .env("USER", "tester")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let listeners = vec![
+            listen(child.stdout.take().unwrap(), &said),
+            listen(child.stderr.take().unwrap(), &said),
+        ];
+        Self {
+            child,
+            said,
+            listeners,
+        }
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// `kill -9`: no chance to clean up.
+    pub fn kill(mut self) -> Ended {
+        self.child.kill().unwrap();
+        self.end()
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub fn terminate(self) -> Ended {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.end()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn end(mut self) -> Ended {
+        let waiting_since = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                waiting_since.elapsed() < PATIENCE,
+                "does not end; it said:\n{}",
+                self.said()
+            );
+            thread::yield_now();
+        };
+        for listener in self.listeners.drain(..) {
+            listener.join().unwrap();
+        }
+        Ended {
+            status,
+            said: self.said(),
+        }
+    }
+}
+
+impl Drop for TestProcess {
+    fn drop(&mut self) {
+        // Ended already, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end.
+pub fn run(program: &str, arguments: &[String]) -> Ended {
+    TestProcess::start(program, arguments).end()
+}
+
+fn listen(pipe: impl std::io::Read + Send + 'static, said: &Arc<Mutex<String>>) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            let Ok(line) = line else { return };
+            let mut said = said.lock().unwrap();
+            said.push_str(&line);
+            said.push('\n');
+        }
+    })
+}
+
+/// The programs lie beside the folder of the test binary.
+fn path_of(program: &str) -> PathBuf {
+    let test_binary = env::current_exe().unwrap();
+    let path = test_binary
+        .parent()
+        .and_then(|deps| deps.parent())
+        .unwrap()
+        .join(program);
+    assert!(
+        path.exists(),
+        "{} is not built: run ./scripts/test, which builds the programs first",
+        path.display()
+    );
+    path
+}

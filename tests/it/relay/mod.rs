@@ -1,0 +1,9 @@
+//! The relay against the sandbox: what arrives, what is recorded, and what happens when the
+//! platform misbehaves.
+
+mod delivery;
+mod fault;
+mod hold;
+mod shutdown;
+mod token;
+mod wake;
