@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::channel::{Address, AddressedMessage};
 use crate::context::Context;
-use crate::slots::{FreeSlots, Slot, Slots};
+use crate::rate_limiter::RateLimiter;
+use crate::slots::{Slot, Slots};
 
 /// A message in hand: it occupies a slot of its channel until it is settled.
 pub(crate) struct MessageInHand {
@@ -50,68 +51,134 @@ pub(crate) async fn claim_messages(
     until: Until,
     claimed: mpsc::UnboundedSender<Vec<MessageInHand>>,
 ) {
-    let slots = Slots::new(context.config.concurrency);
-    let mut signals = Signals {
-        wake: context.wake.clone(),
-        freed: slots.recipient_freed(),
-        looked_at: Instant::now(),
+    let mut claimer = Claimer {
+        slots: Slots::new(),
+        limiter: RateLimiter::starting_at(context.clock.now()),
+        round: 0,
+        channel,
+        context,
     };
+    let mut signals = Signals::of(&claimer);
     let mut outage_pause = OUTAGE_PAUSE_MIN;
     let mut drained_once = false;
-    while let Some(free) = context.unless_stopping(slots.take_free()).await.flatten() {
+    loop {
         // What is signalled from here on is not in the answer.
         signals.mark_heard();
-        let waited = match claim(&context, channel, &slots, &free).await {
-            Ok(messages) if !messages.is_empty() => {
+        let pause = match claimer.look().await {
+            Look::Found { messages, rest } => {
                 drained_once = false;
                 outage_pause = OUTAGE_PAUSE_MIN;
-                hand_over(messages, &slots, free, &claimed);
-                continue;
+                claimer.hand_over(messages, &claimed);
+                match rest {
+                    Rest::MayBeThere => continue,
+                    Rest::NeedsOtherSlots => Pause::UntilSignal,
+                }
             }
-            Ok(_) if until == Until::Drained && drained_once => return,
-            Ok(_) if until == Until::Drained => {
-                drop(free);
+            Look::Full => Pause::UntilFreed,
+            Look::RateReached(next_in) => Pause::For(next_in),
+            Look::NothingDue if until == Until::Drained && drained_once => return,
+            Look::NothingDue if until == Until::Drained => {
                 // What is still under way may come back as due, or have kept another one waiting.
                 drained_once = true;
-                context.unless_stopping(slots.all_free()).await
+                Pause::UntilAllFree
             }
-            Ok(_) => {
-                drop(free);
-                let next_look = context.jittered(context.config.poll_interval);
-                context
-                    .unless_stopping(signals.heard_within(next_look))
-                    .await
-            }
-            Err(error) => {
-                drop(free);
-                context.health.database_failed(&error);
+            Look::NothingDue => Pause::UntilSignal,
+            Look::Outage(error) => {
+                claimer.context.health.database_failed(&error);
                 outage_pause = (outage_pause * 2).min(OUTAGE_PAUSE_MAX);
-                let pause = tokio::time::sleep(context.jittered(outage_pause));
-                context.unless_stopping(pause).await
+                Pause::For(claimer.context.jittered(outage_pause))
             }
         };
-        if waited.is_none() {
+        let context = Arc::clone(&claimer.context);
+        let over = context.unless_stopping(signals.wait(pause, &claimer)).await;
+        if over.is_none() {
             return;
         }
     }
+}
+
+/// Claims for one channel.
+struct Claimer {
+    context: Arc<Context>,
+    channel: Channel,
+    slots: Slots,
+    limiter: RateLimiter,
+    round: u64,
+}
+
+/// What a look at the outbox has found.
+enum Look {
+    Found {
+        messages: Vec<AddressedMessage>,
+        rest: Rest,
+    },
+    NothingDue,
+    /// Nothing could start now.
+    Full,
+    /// The channel's rate limit allows the next message after this time.
+    RateReached(Duration),
+    Outage(DbError),
+}
+
+/// What is known of the messages that were not claimed.
+enum Rest {
+    /// There may be more, and there is room for them.
+    MayBeThere,
+    /// What there is can only start when slots become free.
+    NeedsOtherSlots,
+}
+
+/// What to wait for before the next look.
+enum Pause {
+    /// Something was committed, a slot was freed, or it is time to look again.
+    UntilSignal,
+    /// A slot was freed.
+    UntilFreed,
+    /// Nothing is in hand any more.
+    UntilAllFree,
+    For(Duration),
 }
 
 /// What makes a claimer look again before the time.
 struct Signals {
     /// Something was committed.
     wake: watch::Receiver<()>,
-    /// A recipient has become free for their next message.
+    /// A slot has become free, and its recipient for their next message.
     freed: watch::Receiver<()>,
     /// When the last look began.
     looked_at: Instant,
 }
 
 impl Signals {
+    fn of(claimer: &Claimer) -> Self {
+        Self {
+            wake: claimer.context.wake.clone(),
+            freed: claimer.slots.freed(),
+            looked_at: Instant::now(),
+        }
+    }
+
     /// What comes from here on is news.
     fn mark_heard(&mut self) {
         self.looked_at = Instant::now();
         self.wake.mark_unchanged();
         self.freed.mark_unchanged();
+    }
+
+    async fn wait(&mut self, pause: Pause, claimer: &Claimer) {
+        match pause {
+            Pause::UntilSignal => {
+                let context = &claimer.context;
+                let next_look = context.jittered(context.config.poll_interval);
+                self.heard_within(next_look).await;
+            }
+            Pause::UntilFreed => {
+                // The sender lives as long as the slots.
+                let _ = self.freed.changed().await;
+            }
+            Pause::UntilAllFree => claimer.slots.all_free().await,
+            Pause::For(pause) => tokio::time::sleep(pause).await,
+        }
     }
 
     async fn heard_within(&mut self, next_look: Duration) {
@@ -124,59 +191,91 @@ impl Signals {
     }
 }
 
-fn hand_over(
-    messages: Vec<AddressedMessage>,
-    slots: &Slots,
-    mut free: FreeSlots,
-    claimed: &mpsc::UnboundedSender<Vec<MessageInHand>>,
-) {
-    let in_hand: Vec<MessageInHand> = messages
-        .into_iter()
-        .filter_map(|addressed| {
-            let recipient = addressed.message.recipient_id.clone();
-            let slot = slots.occupy(&mut free, recipient)?;
-            Some(MessageInHand { addressed, slot })
-        })
-        .collect();
-    // The dispatcher ends after the claimer, never before.
-    if claimed.send(in_hand).is_err() {
-        log::error!("claimed messages could not be handed over; their leases will run out");
-    }
-}
-
-async fn claim(
-    context: &Context,
-    channel: Channel,
-    slots: &Slots,
-    free: &FreeSlots,
-) -> Result<Vec<AddressedMessage>, DbError> {
-    if !context.liveness.may_send() {
-        return Err(DbError::Unavailable(
-            "the heartbeat could not be renewed".to_owned(),
-        ));
-    }
-    let order = ClaimOrder {
-        relay: context.name.clone(),
-        channel,
-        limit: free.count(),
-        busy_recipients: slots.busy_recipients(),
-        lease: context.config.lease,
-        probe_interval: context.config.probe_interval,
-    };
-    let now = context.clock.now().after(CLOCK_TOLERANCE);
-    let app = context.config.mini_program_app();
-    let addressed = context
-        .database
-        .write(move |transaction| {
-            let messages = claim_due(transaction, &order, now)?;
-            if messages.is_empty() {
-                return Ok(Vec::new());
+impl Claimer {
+    /// Claims what can start now.
+    async fn look(&mut self) -> Look {
+        let free = self.slots.free(self.context.concurrency(self.channel));
+        if free.count == 0 {
+            return Look::Full;
+        }
+        let allowed = match self.context.controls().rate_per_minute(self.channel) {
+            None => usize::MAX,
+            Some(rate) => match self.limiter.available(rate, self.context.clock.now()) {
+                0 => return Look::RateReached(self.limiter.next_in(rate)),
+                allowed => allowed,
+            },
+        };
+        let (limit, below_high) = (free.count.min(allowed), free.below_high.min(allowed));
+        match self.claim(limit, below_high).await {
+            Err(error) => Look::Outage(error),
+            Ok(messages) if messages.is_empty() => Look::NothingDue,
+            Ok(messages) => {
+                self.limiter.take(messages.len());
+                let rest = if free.below_high > messages.len() {
+                    Rest::MayBeThere
+                } else {
+                    Rest::NeedsOtherSlots
+                };
+                Look::Found { messages, rest }
             }
-            address(transaction.connection(), messages, &app)
-        })
-        .await?;
-    context.health.database_works();
-    Ok(addressed)
+        }
+    }
+
+    fn hand_over(
+        &self,
+        messages: Vec<AddressedMessage>,
+        claimed: &mpsc::UnboundedSender<Vec<MessageInHand>>,
+    ) {
+        let in_hand = messages
+            .into_iter()
+            .map(|addressed| MessageInHand {
+                slot: self.slots.occupy(addressed.message.recipient_id.clone()),
+                addressed,
+            })
+            .collect();
+        // The dispatcher ends after the claimer, never before.
+        if claimed.send(in_hand).is_err() {
+            log::error!("claimed messages could not be handed over; their leases will run out");
+        }
+    }
+
+    async fn claim(
+        &mut self,
+        limit: usize,
+        limit_below_high: usize,
+    ) -> Result<Vec<AddressedMessage>, DbError> {
+        let context = &self.context;
+        if !context.liveness.may_send() {
+            return Err(DbError::Unavailable(
+                "the heartbeat could not be renewed".to_owned(),
+            ));
+        }
+        self.round = self.round.wrapping_add(1);
+        let order = ClaimOrder {
+            relay: context.name.clone(),
+            channel: self.channel,
+            limit,
+            limit_below_high,
+            busy_recipients: self.slots.busy_recipients(),
+            lease: context.config.lease,
+            probe_interval: context.config.probe_interval,
+            round: self.round,
+        };
+        let now = context.clock.now().after(CLOCK_TOLERANCE);
+        let app = context.config.mini_program_app();
+        let addressed = context
+            .database
+            .write(move |transaction| {
+                let messages = claim_due(transaction, &order, now)?;
+                if messages.is_empty() {
+                    return Ok(Vec::new());
+                }
+                address(transaction.connection(), messages, &app)
+            })
+            .await?;
+        context.health.database_works();
+        Ok(addressed)
+    }
 }
 
 /// Looks up the recipients' identities and the routes, in two queries for the whole batch.

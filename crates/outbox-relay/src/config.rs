@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use shared::command_line::DatabaseUrlParser;
 use shared::db::DatabaseUrl;
 use shared::domain::{App, Channel, ChannelSet};
+use shared::outbox::Retention;
 use shared::telemetry::LogFormat;
 
 /// Settings of a relay. Each can be given as a flag or by its environment variable; an empty
@@ -79,6 +80,18 @@ pub struct Config {
     #[arg(long, env = "PROBE_INTERVAL", default_value = "60s", value_parser = duration)]
     pub probe_interval: Duration,
 
+    /// How long sent messages are kept
+    #[arg(long, env = "KEEP_SENT", default_value = "7d", value_parser = duration)]
+    pub keep_sent: Duration,
+
+    /// How long failed messages are kept for a person to look at
+    #[arg(long, env = "KEEP_FAILED", default_value = "30d", value_parser = duration)]
+    pub keep_failed: Duration,
+
+    /// How long skipped and cancelled messages are kept
+    #[arg(long, env = "KEEP_SKIPPED", default_value = "7d", value_parser = duration)]
+    pub keep_skipped: Duration,
+
     /// How long requests under way may take after a stop was asked for
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "8s", value_parser = duration)]
     pub shutdown_grace: Duration,
@@ -141,6 +154,15 @@ impl Config {
             return invalid("WECHAT_CLOUD_ENV needs WECHAT_APPID and WECHAT_SECRET".to_owned());
         }
         Ok(())
+    }
+
+    /// How long finished messages are kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            sent: self.keep_sent,
+            failed: self.keep_failed,
+            skipped_and_cancelled: self.keep_skipped,
+        }
     }
 
     /// The channels that have what they need.

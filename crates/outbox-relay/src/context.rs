@@ -1,8 +1,8 @@
 //! What all tasks of one relay share.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use shared::clock::{Clock, DatabaseClock};
@@ -12,10 +12,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::breaker::Breaker;
 use crate::channel::Platforms;
+use crate::controls::Controls;
 use crate::health::Health;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
+use crate::verdict::Transport;
 
 /// One relay, as its tasks see it.
 pub(crate) struct Context {
@@ -39,6 +42,10 @@ pub(crate) struct Context {
     pub(crate) database_clock: Option<DatabaseClock>,
     /// Channels that this process knows to be held, a bit each.
     pub(crate) held: AtomicU8,
+    /// What operators have set.
+    pub(crate) controls: RwLock<Arc<Controls>>,
+    /// One for each channel.
+    pub(crate) breakers: [Mutex<Breaker>; Channel::ALL.len()],
 }
 
 impl Context {
@@ -49,6 +56,41 @@ impl Context {
             () = self.stopping.cancelled() => None,
             result = work => Some(result),
         }
+    }
+
+    /// What operators have set, as last read.
+    pub(crate) fn controls(&self) -> Arc<Controls> {
+        Arc::clone(&self.controls.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over what was just read.
+    pub(crate) fn set_controls(&self, read: Controls) {
+        let mut controls = self
+            .controls
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if **controls != read {
+            *controls = Arc::new(read);
+        }
+    }
+
+    /// Messages in hand at once on a channel.
+    pub(crate) fn concurrency(&self, channel: Channel) -> usize {
+        let set = self.controls().concurrency(channel);
+        set.unwrap_or(self.config.concurrency as usize)
+    }
+
+    /// Tells the channel's breaker how an attempt went; answers for how long the channel is to be
+    /// held, if it is.
+    pub(crate) fn record_transport(
+        &self,
+        channel: Channel,
+        transport: Transport,
+    ) -> Option<Duration> {
+        let breaker = &self.breakers[channel as usize];
+        let now = self.clock.now();
+        let mut breaker = breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        breaker.record(transport, now)
     }
 
     /// About this long: relays that started together should not ask together.

@@ -1,12 +1,15 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use shared::db::DbError;
 use shared::domain::Channel;
-use shared::outbox::{AttemptReport, RetryPolicy, Settlement, Verdict};
+use shared::outbox::{
+    AttemptReport, HoldCause, HoldOrder, RetryPolicy, Settlement, Verdict, hold_channel,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use wechat::CallError;
-use wechat::errcode::{Api, RuleOrigin};
+use wechat::errcode::{Api, RuleOrigin, Rules};
 
 use crate::channel::{AddressedMessage, PreparedRequest, prepare};
 use crate::claimer::MessageInHand;
@@ -76,9 +79,10 @@ async fn deliver(context: &Context, addressed: &AddressedMessage) -> Settlement 
     let message = &addressed.message;
     let started_at = context.clock.now();
     let started = Instant::now();
+    let controls = context.controls();
     let outcome = match prepare(addressed) {
         Ok(request) => match reason_not_to_send(context, addressed) {
-            None => send(context, message.channel, &request).await,
+            None => send(context, message.channel, &request, controls.rules()).await,
             Some(reason) => SendOutcome::NotTried(reason),
         },
         Err(outcome) => outcome,
@@ -89,6 +93,8 @@ async fn deliver(context: &Context, addressed: &AddressedMessage) -> Settlement 
         &Circumstances {
             message,
             policy: &RetryPolicy::default(),
+            unknown_outcome: controls.unknown_outcome(message.channel),
+            rules: controls.rules(),
             probe_interval: context.config.probe_interval,
             relay: context.name.as_str(),
             jitter: rand::random(),
@@ -96,6 +102,9 @@ async fn deliver(context: &Context, addressed: &AddressedMessage) -> Settlement 
         },
     );
     observe(context, addressed, &judgement, duration.as_secs_f64());
+    if let Some(pause) = context.record_transport(message.channel, outcome.transport()) {
+        open_breaker(context, message.channel, pause, judgement.error.as_deref()).await;
+    }
     Settlement {
         message: message.clone(),
         verdict: judgement.verdict,
@@ -135,14 +144,48 @@ fn reason_not_to_send(context: &Context, addressed: &AddressedMessage) -> Option
 }
 
 /// Sends, unless the grace period ends first; then nobody knows whether it arrived.
-async fn send(context: &Context, channel: Channel, request: &PreparedRequest) -> SendOutcome {
+async fn send(
+    context: &Context,
+    channel: Channel,
+    request: &PreparedRequest,
+    rules: &Rules,
+) -> SendOutcome {
     tokio::select! {
-        outcome = context.platforms.send(request) => outcome,
+        outcome = context.platforms.send(request, rules) => outcome,
         () = context.grace_over.cancelled() => {
             let reason = "the relay was stopped before the answer came".to_owned();
             let error = CallError::NoAnswer { reason, http_status: None };
             SendOutcome::Failed { api: api_of(channel), error }
         }
+    }
+}
+
+/// The platform cannot be reached: the channel is held for all relays, and probed.
+async fn open_breaker(context: &Context, channel: Channel, pause: Duration, error: Option<&str>) {
+    let reason = format!(
+        "the platform cannot be reached: {}; it is tried again with one message at a time",
+        error.unwrap_or("no answer")
+    );
+    let now = context.clock.now();
+    let order = HoldOrder {
+        channel,
+        cause: HoldCause::Breaker,
+        reason: reason.clone(),
+        errcode: None,
+        probe_at: Some(now.after(pause)),
+        held_by: context.name.to_string(),
+    };
+    if !context.set_held(channel, true) {
+        log::error!(channel:%; "channel {channel} is held: {reason}");
+    }
+    let written = context
+        .database
+        .write(move |transaction| hold_channel(transaction, order, now));
+    let written: Result<(), DbError> = written.await;
+    if let Err(error) = written {
+        context.health.database_failed(&error);
+        // The next failure opens it again.
+        context.set_held(channel, false);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Starts and stops a relay.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -19,10 +19,12 @@ use crate::channel::Platforms;
 pub use crate::claimer::Until;
 use crate::claimer::claim_messages;
 use crate::context::Context;
+use crate::controls::Controls;
 use crate::dispatcher::dispatch_messages;
 use crate::health::{self, Health};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
+use crate::pruner::prune_messages;
 use crate::rescuer::rescue_messages;
 use crate::settler::settle_messages;
 
@@ -83,6 +85,9 @@ impl Relay {
         database
             .write(move |transaction| register_relay(transaction, &registered, now))
             .await?;
+        let controls = database
+            .run(move |connection| Controls::read(connection, now))
+            .await?;
         let listener = match config.listen.0 {
             Some(address) => Some(health::bind(address).await?),
             None => None,
@@ -101,6 +106,8 @@ impl Relay {
             grace_over: CancellationToken::new(),
             finished: CancellationToken::new(),
             held: AtomicU8::new(0),
+            controls: RwLock::new(Arc::new(controls)),
+            breakers: Default::default(),
             wake: database.listen().await.context("listening for signals")?,
             name,
             config,
@@ -111,6 +118,7 @@ impl Relay {
         announce(&context, channels, address);
         let delivery = tokio::spawn(deliver(Arc::clone(&context), channels, until));
         let mut background = vec![tokio::spawn(rescue_messages(Arc::clone(&context)))];
+        background.push(tokio::spawn(prune_messages(Arc::clone(&context))));
         if let Some(listener) = listener {
             background.push(tokio::spawn(health::serve_health(
                 Arc::clone(&context),

@@ -8,6 +8,7 @@ use shared::outbox::{
 };
 
 use crate::context::Context;
+use crate::controls::Controls;
 
 /// How often a relay says that it is alive, and looks for others that no longer do.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -18,6 +19,9 @@ const MISSED_BEATS: Duration = Duration::from_millis(2_500);
 /// Rows taken back or cancelled in one go: a short transaction, and the next second goes on.
 const RESCUED_AT_ONCE: usize = 1_000;
 
+/// How often what operators have set is read again.
+const CONTROLS_READ_EVERY: Duration = Duration::from_secs(3);
+
 struct Rescue {
     reclaimed: Reclaimed,
     expired: usize,
@@ -27,6 +31,7 @@ struct Rescue {
 pub(crate) async fn rescue_messages(context: Arc<Context>) {
     let mut last_beat = Instant::now();
     let mut patient_until = last_beat;
+    let mut controls_read_at = last_beat;
     loop {
         let begun_at = Instant::now();
         match beat(&context).await {
@@ -43,6 +48,10 @@ pub(crate) async fn rescue_messages(context: Arc<Context>) {
                 last_beat = written_at;
                 if written_at >= patient_until {
                     rescue_and_report(&context).await;
+                }
+                if controls_read_at.elapsed() >= CONTROLS_READ_EVERY {
+                    controls_read_at = written_at;
+                    read_controls(&context).await;
                 }
             }
             Err(error) => context.health.database_failed(&error),
@@ -69,6 +78,17 @@ async fn beat(context: &Context) -> Result<UtcTimestamp, DbError> {
             dialect::database_time(transaction.connection())
         })
         .await
+}
+
+async fn read_controls(context: &Context) {
+    let now = context.clock.now();
+    let read = context
+        .database
+        .run(move |connection| Controls::read(connection, now));
+    match read.await {
+        Ok(controls) => context.set_controls(controls),
+        Err(error) => context.health.database_failed(&error),
+    }
 }
 
 async fn rescue_and_report(context: &Context) {

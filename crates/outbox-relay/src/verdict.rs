@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shared::domain::UtcTimestamp;
-use shared::outbox::{HoldOrder, Outcome, RetryPolicy, Verdict};
-use wechat::errcode::{self, Api, Class, RetryPace, Rule, RuleOrigin};
+use shared::outbox::{HoldCause, HoldOrder, Outcome, RetryPolicy, UnknownOutcomePolicy, Verdict};
+use wechat::errcode::{self, Api, Class, RetryPace, Rule, RuleOrigin, Rules};
 use wechat::{CallError, CloudFunctionAnswer, TokenError};
 
 use shared::outbox::ClaimedMessage;
@@ -45,6 +45,10 @@ pub struct Circumstances<'a> {
     pub message: &'a ClaimedMessage,
     /// How often and how soon to repeat.
     pub policy: &'a RetryPolicy,
+    /// What becomes of a message that may have been delivered.
+    pub unknown_outcome: UnknownOutcomePolicy,
+    /// What the platform's codes mean.
+    pub rules: &'a Rules,
     /// How long after a hold began one message is tried.
     pub probe_interval: Duration,
     /// Who holds a channel, if it comes to that.
@@ -81,13 +85,48 @@ const SOON: Duration = Duration::from_millis(1_000);
 /// The words with which the cloud function says that the recipient cannot be reached.
 const FUNCTION_KNOWS_NO_RECIPIENT: [&str; 2] = ["未找到用户", "用户未绑定微信"];
 
+/// What an outcome says about the way to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// The platform answered.
+    Works,
+    /// It could not be reached, or did not answer.
+    Failed,
+    /// Nothing was sent.
+    NotTried,
+}
+
+impl SendOutcome {
+    /// What it says about the way to the platform.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Accepted { .. }
+            | Self::FunctionAnswered(_)
+            | Self::Failed {
+                error: CallError::Refused { .. },
+                ..
+            }
+            | Self::NoToken(TokenError::Rejected { .. }) => Transport::Works,
+            Self::Failed {
+                error: CallError::NotSent { .. } | CallError::NoAnswer { .. },
+                ..
+            }
+            | Self::NoToken(TokenError::Unreachable { .. }) => Transport::Failed,
+            Self::NoRecipient(_)
+            | Self::NobodyIsBound
+            | Self::Unpreparable(_)
+            | Self::NotTried(_) => Transport::NotTried,
+        }
+    }
+}
+
 /// Whether the outcome asks for a new token and a second try.
-pub fn asks_for_a_new_token(outcome: &SendOutcome) -> bool {
+pub fn asks_for_a_new_token(outcome: &SendOutcome, rules: &Rules) -> bool {
     match outcome {
         SendOutcome::Failed {
             api,
             error: CallError::Refused { errcode, .. },
-        } => errcode::rule(*api, *errcode).class == Class::Token,
+        } => rules.rule(*api, *errcode).class == Class::Token,
         SendOutcome::Failed { .. }
         | SendOutcome::Accepted { .. }
         | SendOutcome::NoToken(_)
@@ -101,6 +140,22 @@ pub fn asks_for_a_new_token(outcome: &SendOutcome) -> bool {
 
 /// Judges an attempt.
 pub fn judge(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Judgement {
+    let mut judgement = judge_outcome(outcome, circumstances);
+    if let Verdict::Retry {
+        outcome: Outcome::Unknown,
+        ..
+    } = judgement.verdict
+    {
+        match circumstances.unknown_outcome {
+            UnknownOutcomePolicy::Resend => {}
+            UnknownOutcomePolicy::HoldForOperator => judgement.verdict = Verdict::Undecided,
+            UnknownOutcomePolicy::AssumeSent => judgement.verdict = Verdict::PresumedAccepted,
+        }
+    }
+    judgement
+}
+
+fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Judgement {
     match outcome {
         SendOutcome::Accepted {
             provider_message_id,
@@ -175,6 +230,7 @@ fn nobody_is_bound(circumstances: &Circumstances<'_>) -> Judgement {
     let reason = "no user has a binding for this app; check WECHAT_APPID, or bind the users";
     let hold = HoldOrder {
         channel: circumstances.message.channel,
+        cause: HoldCause::Platform,
         reason: reason.to_owned(),
         errcode: None,
         probe_at: Some(circumstances.now.after(circumstances.probe_interval)),
@@ -272,10 +328,13 @@ fn function_answered(answer: &CloudFunctionAnswer, circumstances: &Circumstances
 }
 
 fn by_rule(api: Api, errcode: i64, errmsg: &str, circumstances: &Circumstances<'_>) -> Judgement {
-    let rule = errcode::rule(api, errcode);
+    let rule = circumstances.rules.rule(api, errcode);
     Judgement {
         verdict: verdict_of(&rule, errmsg, circumstances),
-        rule: format!("{}/{errcode}", api_name(api)),
+        rule: match rule.origin {
+            RuleOrigin::Override => format!("{api}/{errcode} ({}, set here)", rule.class),
+            RuleOrigin::Table | RuleOrigin::UnknownCode => format!("{api}/{errcode}"),
+        },
         errcode: Some(errcode),
         http_status: None,
         error: Some(explained(&rule, errmsg)),
@@ -340,6 +399,7 @@ fn held(
     Verdict::Released {
         hold: Some(HoldOrder {
             channel: circumstances.message.channel,
+            cause: HoldCause::Platform,
             reason: explained(rule, errmsg),
             errcode: Some(rule.errcode),
             probe_at: Some(probe_at),
@@ -364,15 +424,6 @@ fn without_doubt(mut judgement: Judgement) -> Judgement {
         *outcome = Outcome::NotDelivered;
     }
     judgement
-}
-
-fn api_name(api: Api) -> &'static str {
-    match api {
-        Api::Token => "token",
-        Api::SubscribeSend => "subscribe_send",
-        Api::CloudFunction => "cloud_function",
-        Api::CodeToSession => "code_to_session",
-    }
 }
 
 #[cfg(test)]

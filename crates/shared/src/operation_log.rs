@@ -1,5 +1,7 @@
 //! Who did what: written in the transaction that does it.
 
+use std::fmt;
+
 use diesel::prelude::*;
 use serde_json::Value;
 
@@ -16,6 +18,16 @@ pub enum Actor {
     System,
     /// Somebody at the command line of a server, as the operating system knows them.
     Console(String),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::System => f.write_str("system"),
+            Self::Console(name) => f.write_str(name),
+        }
+    }
 }
 
 impl Actor {

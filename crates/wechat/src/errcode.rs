@@ -4,10 +4,15 @@
 //! same code can mean different things in different calls (40001: a wrong secret when asking for
 //! a token, an outdated token anywhere else), so every look-up names the [`Api`].
 
+use std::fmt;
+use std::str::FromStr;
+
 mod class;
+mod rules;
 mod table;
 
 pub use class::{Class, RetryPace, UnknownClassText, WaitFor};
+pub use rules::Rules;
 
 /// The call that an error code came back from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +25,49 @@ pub enum Api {
     CloudFunction,
     /// `jscode2session`.
     CodeToSession,
+}
+
+impl Api {
+    /// Every call, in the order of the definition.
+    pub const ALL: &'static [Self] = &[
+        Self::Token,
+        Self::SubscribeSend,
+        Self::CloudFunction,
+        Self::CodeToSession,
+    ];
+
+    /// The word for it in rules and settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::SubscribeSend => "subscribe_send",
+            Self::CloudFunction => "cloud_function",
+            Self::CodeToSession => "code_to_session",
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A text that names no call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no call: token, subscribe_send, cloud_function or code_to_session")]
+pub struct UnknownApiText(String);
+
+impl FromStr for Api {
+    type Err = UnknownApiText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().find(|api| api.as_str() == text);
+        found
+            .copied()
+            .ok_or_else(|| UnknownApiText(text.to_owned()))
+    }
 }
 
 /// Whether a code settles that the platform did not act on the request.
@@ -49,6 +97,8 @@ pub enum AlsoBroken {
 pub enum RuleOrigin {
     /// It is in the table.
     Table,
+    /// Somebody has set another class for it.
+    Override,
     /// The table does not know the code; this is the safe default. Count these.
     UnknownCode,
 }

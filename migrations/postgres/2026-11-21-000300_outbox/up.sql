@@ -46,7 +46,7 @@ CREATE TABLE outbox_messages (
 CREATE INDEX outbox_due ON outbox_messages (channel, priority, due_at) WHERE status = 'pending';
 CREATE INDEX outbox_expiring ON outbox_messages (expires_at) WHERE status = 'pending' AND expires_at IS NOT NULL;
 CREATE INDEX outbox_leases ON outbox_messages (lease_expires_at) WHERE status = 'sending';
-CREATE INDEX outbox_finished ON outbox_messages (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX outbox_finished ON outbox_messages (status, finished_at) WHERE finished_at IS NOT NULL;
 CREATE UNIQUE INDEX outbox_dedup_key ON outbox_messages (dedup_key) WHERE dedup_key IS NOT NULL;
 
 -- Every attempt that did not simply succeed. A success is on the row itself.
@@ -69,6 +69,8 @@ CREATE INDEX outbox_attempts_by_message ON outbox_attempts (message_id, id);
 -- A channel on which nothing is claimed, with the reason. Deleted when a message gets through.
 CREATE TABLE channel_holds (
     channel    TEXT PRIMARY KEY CHECK (channel IN ('wechat_subscribe', 'wechat_cloud', 'wecom_app', 'wecom_robot')),
+    -- Who may lift it: an operator's hold is lifted by a person alone.
+    cause      TEXT NOT NULL CHECK (cause IN ('operator', 'platform', 'breaker')),
     reason     TEXT NOT NULL,
     errcode    BIGINT,
     -- From then on one message at a time is let through as a probe. Null: until somebody lifts it.

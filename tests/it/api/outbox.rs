@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use shared::domain::Channel;
-use shared::outbox::{HoldOrder, hold_channel};
+use shared::outbox::{HoldCause, HoldOrder, hold_channel};
 
 use super::Office;
 use crate::harness::{TestDatabase, moment, on_each_database, refused, relay, seconds};
@@ -160,6 +160,7 @@ async fn the_stats_count_messages_and_name_relays_and_holds(database: &TestDatab
     database.register(&relay("worker"), due).await;
     let order = HoldOrder {
         channel: Channel::WechatCloud,
+        cause: HoldCause::Platform,
         reason: "invalid appsecret".to_owned(),
         errcode: Some(40_125),
         probe_at: Some(moment().after(seconds(60))),

@@ -1,3 +1,5 @@
 //! The operators' command line, as they use it.
 
+mod channels;
+mod errcodes;
 mod outbox;

@@ -1,28 +1,15 @@
-use serde_json::Value;
 use shared::domain::{Channel, OutboxMessageId};
 use shared::outbox::Status;
 use wechat_sandbox::{Api, Fault};
 
-use crate::harness::{Ended, RelayStage, TestDatabase, on_each_database, run};
+use crate::harness::{RelayStage, TestDatabase, on_each_database};
 
 on_each_database!(
     a_failed_message_is_found_shown_requeued_and_delivered,
     a_pending_message_is_cancelled_and_not_sent,
     a_wish_that_cannot_be_met_changes_nothing,
     one_shot_mode_delivers_what_is_due_and_ends,
-    holds_are_listed_and_lifted,
 );
-
-fn relay(stage: &RelayStage<'_>, words: &[&str]) -> Ended {
-    let mut arguments = stage.relay_arguments(&["--log", "error"]);
-    arguments.extend(words.iter().map(|&word| word.to_owned()));
-    run("outbox-relay", &arguments)
-}
-
-fn json(ended: &Ended) -> Value {
-    assert!(ended.status.success(), "{}", ended.said);
-    serde_json::from_str(&ended.said).unwrap()
-}
 
 async fn enqueue_one(stage: &RelayStage<'_>) -> OutboxMessageId {
     let employee = stage.employee().await;
@@ -40,39 +27,42 @@ async fn a_failed_message_is_found_shown_requeued_and_delivered(database: &TestD
         .add_fault(Fault::errcode(Api::SubscribeSend, 40_037));
     stage.deliver().await;
 
-    let listed = json(&relay(
-        &stage,
-        &["outbox", "list", "--status", "failed", "--json"],
-    ));
+    let listed = stage
+        .command(&["outbox", "list", "--status", "failed", "--json"])
+        .json();
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["lastErrcode"], 40_037);
-    let table = relay(&stage, &["outbox", "list"]).said;
+    let table = stage.command(&["outbox", "list"]).said;
     assert!(
         table.contains(id.as_str()) && table.contains("failed") && table.contains("1/10"),
         "{table}"
     );
 
-    let shown = json(&relay(&stage, &["outbox", "show", id.as_str(), "--json"]));
+    let shown = stage
+        .command(&["outbox", "show", id.as_str(), "--json"])
+        .json();
     assert_eq!(shown["attempts"][0]["rule"], "subscribe_send/40037");
     assert!(
-        relay(&stage, &["outbox", "show", id.as_str()])
+        stage
+            .command(&["outbox", "show", id.as_str()])
             .said
             .contains("subscribe_send/40037")
     );
 
-    let requeued = relay(&stage, &["outbox", "requeue", id.as_str()]);
+    let requeued = stage.command(&["outbox", "requeue", id.as_str()]);
     assert_eq!(requeued.said, format!("{id} is pending\n"));
-    assert!(relay(&stage, &["run", "--once"]).status.success());
+    assert!(stage.command(&["run", "--once"]).status.success());
     let message = database.message(&id).await;
     assert_eq!(
         (message.status, message.attempt, message.attempts_max),
         (Status::Sent, 2, 11)
     );
 
-    let stats = json(&relay(&stage, &["outbox", "stats", "--json"]));
+    let stats = stage.command(&["outbox", "stats", "--json"]).json();
     assert_eq!(stats["lines"][0]["count"], 1);
     assert!(
-        relay(&stage, &["outbox", "stats"])
+        stage
+            .command(&["outbox", "stats"])
             .said
             .contains("wechat_subscribe")
     );
@@ -82,7 +72,7 @@ async fn a_pending_message_is_cancelled_and_not_sent(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     let id = enqueue_one(&stage).await;
     assert_eq!(
-        relay(&stage, &["outbox", "cancel", id.as_str()]).said,
+        stage.command(&["outbox", "cancel", id.as_str()]).said,
         format!("{id} is cancelled\n")
     );
     stage.deliver().await;
@@ -117,12 +107,8 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
             vec!["outbox", "list", "--status", "gone"],
             "\"gone\" is not a status; known: pending, sending".to_owned(),
         ),
-        (
-            vec!["channels", "lift", "wechat_cloud"],
-            "channel wechat_cloud is not held".to_owned(),
-        ),
     ] {
-        let ended = relay(&stage, &words);
+        let ended = stage.command(&words);
         assert!(!ended.status.success(), "{words:?}");
         assert!(ended.said.contains(&answer), "{words:?}: {}", ended.said);
     }
@@ -132,7 +118,7 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
         "all or nothing"
     );
     assert_eq!(
-        relay(&stage, &["outbox", "list", "--kind", "no.such"]).said,
+        stage.command(&["outbox", "list", "--kind", "no.such"]).said,
         "no message matches\n"
     );
 }
@@ -146,35 +132,8 @@ async fn one_shot_mode_delivers_what_is_due_and_ends(database: &TestDatabase) {
         .map(|employee| employee.id)
         .collect();
     stage.assign(&ids, &[Channel::WechatSubscribe]).await;
-    let ended = relay(&stage, &["run", "--once"]);
+    let ended = stage.command(&["run", "--once"]);
     assert!(ended.status.success(), "{}", ended.said);
     stage.until_status(Status::Sent, 150).await;
     assert_eq!(stage.sandbox.stats().accepted, 150);
-}
-
-async fn holds_are_listed_and_lifted(database: &TestDatabase) {
-    let stage = RelayStage::on(database).await;
-    enqueue_one(&stage).await;
-    stage
-        .sandbox
-        .add_fault(Fault::errcode(Api::SubscribeSend, 48_001));
-    stage.deliver().await;
-    let holds = json(&relay(&stage, &["channels", "holds", "--json"]));
-    assert_eq!(
-        (&holds[0]["channel"], &holds[0]["errcode"]),
-        (&"wechat_subscribe".into(), &48_001.into())
-    );
-    assert!(relay(&stage, &["channels", "holds"]).said.contains("48001"));
-    assert!(
-        relay(&stage, &["channels", "lift", "wechat_subscribe"])
-            .status
-            .success()
-    );
-    assert_eq!(
-        relay(&stage, &["channels", "holds"]).said,
-        "no channel is held\n"
-    );
-    // The command line follows the database's clock.
-    assert!(relay(&stage, &["run", "--once"]).status.success());
-    assert_eq!(stage.only_message().await.status, Status::Sent);
 }

@@ -16,7 +16,7 @@ pub fn moment() -> UtcTimestamp {
 }
 
 /// Seconds.
-pub fn seconds(count: u64) -> Duration {
+pub const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 

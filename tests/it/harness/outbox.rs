@@ -45,9 +45,11 @@ impl TestDatabase {
             relay: relay.clone(),
             channel: Channel::WechatSubscribe,
             limit,
+            limit_below_high: limit,
             lease: LEASE,
             busy_recipients: Vec::new(),
             probe_interval: PROBE_INTERVAL,
+            round: 0,
         };
         self.write(move |transaction| outbox::claim_due(transaction, &order, now))
             .await

@@ -25,6 +25,15 @@ pub struct Ended {
     pub said: String,
 }
 
+impl Ended {
+    /// What it has printed, if it ended well.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        assert!(self.status.success(), "{}", self.said);
+        serde_json::from_str(&self.said).unwrap()
+    }
+}
+
 impl TestProcess {
     /// Starts a program of this workspace with an empty environment.
     pub fn start(program: &str, arguments: &[String]) -> Self {

@@ -20,7 +20,7 @@ use wechat_sandbox::{
     SandboxControl,
 };
 
-use super::{TestDatabase, eventually, moment};
+use super::{Ended, TestDatabase, eventually, moment, run};
 
 /// A database, a sandbox and a clock: everything but the relay.
 pub struct RelayStage<'database> {
@@ -230,6 +230,13 @@ impl<'database> RelayStage<'database> {
     pub async fn relay_on_database_clock(&self, until: Until) -> Relay {
         let config: Config = settings_from_flags(self.relay_arguments(&[])).unwrap();
         Relay::start(config, until).await.unwrap()
+    }
+
+    /// Runs a command of the relay's program, as an operator does.
+    pub fn command(&self, words: &[&str]) -> Ended {
+        let mut arguments = self.relay_arguments(&["--log", "error"]);
+        arguments.extend(words.iter().map(|&word| word.to_owned()));
+        run("outbox-relay", &arguments)
     }
 
     /// Lets a relay deliver what is due now, and stops it.

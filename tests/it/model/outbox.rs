@@ -8,7 +8,8 @@ use shared::db::DbError;
 use shared::domain::{Channel, OutboxMessageId, UtcTimestamp};
 use shared::operation_log::Actor;
 use shared::outbox::{
-    self, ClaimOrder, ClaimedMessage, HoldOrder, NewMessage, Outcome, RepairError, Status, Verdict,
+    self, ClaimOrder, ClaimedMessage, HoldCause, HoldOrder, NewMessage, Outcome, RepairError,
+    Status, Verdict,
 };
 
 use super::state::{LEASE_SECONDS, PROBE_INTERVAL_SECONDS, Row, State, all_arrows, relay_name};
@@ -170,9 +171,11 @@ impl Run<'_> {
             relay: relay(&relay_name(number)),
             channel: Channel::WechatSubscribe,
             limit,
+            limit_below_high: limit,
             lease: seconds(LEASE_SECONDS),
             busy_recipients: Vec::new(),
             probe_interval: seconds(PROBE_INTERVAL_SECONDS),
+            round: 0,
         };
         let claimed = self
             .database
@@ -351,6 +354,7 @@ fn verdict(wish: Wish, now: UtcTimestamp) -> Verdict {
         Wish::Refused => Verdict::Refused,
         Wish::Pointless => Verdict::Pointless,
         Wish::Presumed => Verdict::PresumedAccepted,
+        Wish::Undecided => Verdict::Undecided,
         Wish::Released => Verdict::Released { hold: None },
         Wish::Held { probe_in } => Verdict::Released {
             hold: Some(hold_order(Some(at(probe_in)))),
@@ -361,6 +365,7 @@ fn verdict(wish: Wish, now: UtcTimestamp) -> Verdict {
 fn hold_order(probe_at: Option<UtcTimestamp>) -> HoldOrder {
     HoldOrder {
         channel: Channel::WechatSubscribe,
+        cause: HoldCause::Platform,
         reason: "on purpose".to_owned(),
         errcode: None,
         probe_at,

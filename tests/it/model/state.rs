@@ -171,12 +171,7 @@ impl State {
             Verdict::Accepted { .. } => {
                 row.outcome_unknown = false;
                 row.finish(Status::Sent, now);
-                if self
-                    .hold
-                    .is_some_and(|h| h.probe_at.is_some() && h.held_since <= now)
-                {
-                    self.hold = None;
-                }
+                self.lift_proven_wrong();
             }
             Verdict::Retry { due_at, outcome } => {
                 row.due_at = *due_at;
@@ -195,10 +190,24 @@ impl State {
                 row.due_at = *due_at;
                 row.attempt -= 1;
                 row.finish(Status::Pending, now);
+                self.lift_proven_wrong();
             }
-            Verdict::PresumedAccepted => row.finish(Status::Sent, now),
-            Verdict::Refused => row.finish(Status::Failed, now),
-            Verdict::Pointless => row.finish(Status::Skipped, now),
+            Verdict::PresumedAccepted => {
+                row.outcome_unknown = true;
+                row.finish(Status::Sent, now);
+            }
+            Verdict::Undecided => {
+                row.outcome_unknown = true;
+                row.finish(Status::Failed, now);
+            }
+            Verdict::Refused => {
+                row.finish(Status::Failed, now);
+                self.lift_proven_wrong();
+            }
+            Verdict::Pointless => {
+                row.finish(Status::Skipped, now);
+                self.lift_proven_wrong();
+            }
             Verdict::Released { hold } => {
                 row.attempt -= 1;
                 row.finish(Status::Pending, now);
@@ -212,6 +221,18 @@ impl State {
             }
         }
         Some(self.rows[&message.id].status)
+    }
+
+    /// The platform answered about the message alone: the channel works, unless only a person may
+    /// say so.
+    fn lift_proven_wrong(&mut self) {
+        let now = self.now;
+        if self
+            .hold
+            .is_some_and(|h| h.probe_at.is_some() && h.held_since <= now)
+        {
+            self.hold = None;
+        }
     }
 
     pub fn hold(&mut self, probe_at: Option<UtcTimestamp>) {

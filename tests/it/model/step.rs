@@ -68,6 +68,7 @@ pub enum Wish {
     Refused,
     Pointless,
     Presumed,
+    Undecided,
     Released,
     Held { probe_in: u64 },
 }
@@ -120,7 +121,8 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => (0..10_u64).prop_map(|after| Wish::Postponed { after }),
         1 => Just(Wish::Refused),
         1 => Just(Wish::Pointless),
-     1 => Just(Wish::Presumed),
+        1 => Just(Wish::Presumed),
+        1 => Just(Wish::Undecided),
         2 => Just(Wish::Released),
         1 => (0..10_u64).prop_map(|probe_in| Wish::Held { probe_in }),
     ]

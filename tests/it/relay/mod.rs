@@ -1,9 +1,12 @@
 //! The relay against the sandbox: what arrives, what is recorded, and what happens when the
 //! platform misbehaves.
 
+mod breaker;
 mod delivery;
 mod fault;
 mod hold;
+mod pruner;
+mod setting;
 mod shutdown;
 mod token;
 mod wake;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use shared::domain::Channel;
 use shared::notification::RouteSettings;
 use shared::outbox::ClaimedMessage;
+use wechat::errcode::Rules;
 use wechat::{
     AccessToken, ApiClient, ApiClientConfig, CloudFunctions, ConfigError, MiniProgram, TokenSlot,
 };
@@ -101,7 +102,7 @@ impl Platforms {
     }
 
     /// Sends a prepared message: once, or twice if the platform asks for a new token.
-    pub async fn send(&self, request: &PreparedRequest) -> SendOutcome {
+    pub async fn send(&self, request: &PreparedRequest, rules: &Rules) -> SendOutcome {
         let Some(platform) = &self.mini_program else {
             return SendOutcome::NotTried("the channel is not configured on this relay");
         };
@@ -110,7 +111,7 @@ impl Platforms {
             Err(error) => return SendOutcome::NoToken(error),
         };
         let outcome = platform.send_with(&token, request).await;
-        if !asks_for_a_new_token(&outcome) {
+        if !asks_for_a_new_token(&outcome, rules) {
             return outcome;
         }
         platform.token_slot.expire_if_current(&token);

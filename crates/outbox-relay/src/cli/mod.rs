@@ -1,6 +1,7 @@
 //! The command line: `run`, and what operators need to look and to repair.
 
 mod channels;
+mod errcodes;
 mod outbox;
 mod table;
 
@@ -13,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Config;
 use crate::config::OptionalAddress;
 use crate::relay::{Relay, Until};
-pub use channels::ChannelsCommand;
+pub use channels::{ChannelsArguments, HoldArguments};
+pub use errcodes::ErrcodesCommand;
 pub use outbox::OutboxCommand;
 
 /// Delivers the outbox and lets operators look at it and repair it.
@@ -41,9 +43,15 @@ pub enum Command {
     /// Look at messages and repair them.
     #[command(subcommand)]
     Outbox(OutboxCommand),
-    /// Look at the channels and their holds.
+    /// Look at the channels, or set how relays use them.
+    Channels(ChannelsArguments),
+    /// Stop a channel for all relays until somebody lifts the hold.
+    Hold(HoldArguments),
+    /// Lift a hold at once, whoever is behind it.
+    Lift(HoldArguments),
+    /// Look at what the platform's error codes mean here, or set it.
     #[command(subcommand)]
-    Channels(ChannelsCommand),
+    Errcodes(ErrcodesCommand),
     /// Bring the database schema up to date.
     Migrate,
 }
@@ -58,7 +66,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Run { once: false } => deliver(cli.config, Until::Stopped).await,
         Command::Run { once: true } => deliver(cli.config, Until::Drained).await,
         Command::Outbox(command) => outbox::run(command, &open(&cli.config).await?).await,
-        Command::Channels(command) => channels::run(command, &open(&cli.config).await?).await,
+        Command::Channels(arguments) => {
+            channels::run(arguments, &cli.config, &open(&cli.config).await?).await
+        }
+        Command::Hold(arguments) => channels::hold(arguments, &open(&cli.config).await?).await,
+        Command::Lift(arguments) => channels::lift(arguments, &open(&cli.config).await?).await,
+        Command::Errcodes(command) => errcodes::run(command, &open(&cli.config).await?).await,
         Command::Migrate => {
             let database =
                 Database::connect(&cli.config.database_url, PoolOptions::default()).await?;

@@ -19,6 +19,7 @@ fn message(attempt: i32) -> ClaimedMessage {
         channel: Channel::WechatSubscribe,
         recipient_id: "somebody".parse().unwrap(),
         payload: "{}".to_owned(),
+        priority: shared::outbox::Priority::High,
         attempt,
         attempts_max: 10,
         fence: i64::from(attempt),
@@ -38,6 +39,8 @@ fn judged(outcome: &SendOutcome) -> Judgement {
         &Circumstances {
             message: &message,
             policy: &policy,
+            unknown_outcome: UnknownOutcomePolicy::Resend,
+            rules: &Rules::default(),
             probe_interval: Duration::from_secs(60),
             relay: "relay-1",
             jitter: 0.5,
@@ -69,6 +72,7 @@ fn in_short(judgement: &Judgement) -> String {
             outcome: Outcome::Unknown,
         } => format!("unknown {}", seconds(*due_at)),
         Verdict::PresumedAccepted => "presumed".to_owned(),
+        Verdict::Undecided => "undecided".to_owned(),
         Verdict::Postponed { due_at } => format!("postponed {}", seconds(*due_at)),
         Verdict::Refused => "refused".to_owned(),
         Verdict::Pointless => "pointless".to_owned(),
@@ -279,11 +283,84 @@ fn only_an_outdated_token_asks_for_a_new_one() {
             errmsg: String::new(),
             http_status: 200,
         };
-        asks_for_a_new_token(&SendOutcome::Failed {
+        let outcome = SendOutcome::Failed {
             api: Api::SubscribeSend,
             error,
-        })
+        };
+        asks_for_a_new_token(&outcome, &Rules::default())
     };
     assert!(asks(40001) && asks(40014) && asks(42001));
     assert!(!asks(43101) && !asks(-1) && !asks(48001));
+}
+
+fn judged_with(
+    outcome: &SendOutcome,
+    unknown_outcome: UnknownOutcomePolicy,
+    rules: &Rules,
+) -> Judgement {
+    let policy = RetryPolicy::default();
+    let message = message(1);
+    judge(
+        outcome,
+        &Circumstances {
+            message: &message,
+            policy: &policy,
+            unknown_outcome,
+            rules,
+            probe_interval: Duration::from_secs(60),
+            relay: "relay-1",
+            jitter: 0.5,
+            now: now(),
+        },
+    )
+}
+
+#[test]
+fn the_channel_decides_what_becomes_of_an_unknown_outcome_and_of_nothing_else() {
+    let failed = |error| SendOutcome::Failed {
+        api: Api::SubscribeSend,
+        error,
+    };
+    let no_answer = failed(CallError::NoAnswer {
+        reason: "timed out".to_owned(),
+        http_status: None,
+    });
+    let busy = failed(CallError::Refused {
+        errcode: -1,
+        errmsg: String::new(),
+        http_status: 200,
+    });
+    let not_sent = failed(CallError::NotSent {
+        reason: "refused".to_owned(),
+    });
+    for (policy, unknown, known) in [
+        (UnknownOutcomePolicy::Resend, "unknown 1", "retry 1"),
+        (
+            UnknownOutcomePolicy::HoldForOperator,
+            "undecided",
+            "retry 1",
+        ),
+        (UnknownOutcomePolicy::AssumeSent, "presumed", "retry 1"),
+    ] {
+        let of = |outcome| in_short(&judged_with(outcome, policy, &Rules::default()));
+        assert_eq!(of(&no_answer), unknown, "{policy}");
+        assert_eq!(of(&busy), unknown, "{policy}");
+        assert_eq!(of(&not_sent), known, "{policy}");
+    }
+}
+
+#[test]
+fn a_class_that_was_set_here_decides_and_is_named() {
+    let rules = Rules::with_overrides([(Api::SubscribeSend, 47_003, Class::Halt)]);
+    let outcome = SendOutcome::Failed {
+        api: Api::SubscribeSend,
+        error: CallError::Refused {
+            errcode: 47_003,
+            errmsg: "argument invalid!".to_owned(),
+            http_status: 200,
+        },
+    };
+    let judgement = judged_with(&outcome, UnknownOutcomePolicy::Resend, &rules);
+    assert_eq!(in_short(&judgement), "held 60");
+    assert_eq!(judgement.rule, "subscribe_send/47003 (halt, set here)");
 }

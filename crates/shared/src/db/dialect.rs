@@ -6,9 +6,12 @@
 use diesel::connection::{
     AnsiTransactionManager, SimpleConnection, TransactionManager, TransactionManagerStatus,
 };
+use diesel::deserialize::QueryableByName;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamp};
+use diesel::sqlite::Sqlite;
 
 use super::schema::{channel_holds, outbox_messages, relays, users};
 use super::{DbConnection, DbError};
@@ -229,40 +232,85 @@ pub(crate) fn is_pending() -> diesel::expression::SqlLiteral<Bool> {
     diesel::dsl::sql("outbox_messages.status = 'pending'")
 }
 
-/// The messages that are due on a channel, most urgent first, and whom they are for; without those
-/// for `busy_recipients`. Locked until the
-/// transaction ends; rows that another relay has locked are passed over, not waited for.
-pub(crate) fn lock_due_messages(
+/// What a claim asks for.
+#[derive(Debug)]
+pub(crate) struct ClaimParameters<'a> {
+    pub(crate) channel: Channel,
+    pub(crate) busy_recipients: &'a [RecipientId],
+    /// Messages at most, and how many of them may be below the highest priority.
+    pub(crate) limit: i64,
+    pub(crate) limit_below_high: i64,
+    /// How many of each priority come first, and with which priority these begin.
+    pub(crate) share: i64,
+    pub(crate) rotation: i64,
+    pub(crate) hold: HoldCheck,
+    pub(crate) relay: &'a RelayName,
+    pub(crate) lease_expires_at: UtcTimestamp,
+}
+
+/// Whether a hold on the channel keeps a claim from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HoldCheck {
+    /// It does.
+    Respected,
+    /// It does not: the claim is a probe.
+    PassedOver,
+}
+
+/// Leases due messages in one statement. Rows that another relay has locked are passed over.
+pub(crate) fn claim_messages<M>(
     connection: &mut DbConnection,
-    channel: Channel,
-    busy_recipients: &[&RecipientId],
+    order: &ClaimParameters<'_>,
     now: UtcTimestamp,
-    limit: i64,
-) -> Result<Vec<(OutboxMessageId, RecipientId)>, DbError> {
-    let due = outbox_messages::table
-        .filter(is_pending())
-        .filter(outbox_messages::channel.eq(channel))
-        .filter(outbox_messages::recipient_id.ne_all(busy_recipients.iter().copied()))
-        .filter(outbox_messages::due_at.le(now))
-        .filter(
-            outbox_messages::expires_at
-                .is_null()
-                .or(outbox_messages::expires_at.gt(now)),
-        )
-        .order((outbox_messages::priority, outbox_messages::due_at))
-        .limit(limit)
-        .select((outbox_messages::id, outbox_messages::recipient_id));
-    let found = match connection {
-        DbConnection::Sqlite(c) => due.load(c)?,
-        DbConnection::Postgres(c) => due.for_update().skip_locked().load(c)?,
+) -> Result<Vec<M>, DbError>
+where
+    M: QueryableByName<Pg> + QueryableByName<Sqlite> + 'static,
+{
+    let may_be_held = order.hold == HoldCheck::PassedOver;
+    let claimed = match connection {
+        DbConnection::Postgres(c) => {
+            let busy: Vec<&str> = order
+                .busy_recipients
+                .iter()
+                .map(RecipientId::as_str)
+                .collect();
+            diesel::sql_query(include_str!("dialect/claim.postgres.sql"))
+                .bind::<Text, _>(order.channel)
+                .bind::<Timestamp, _>(now)
+                .bind::<Array<Text>, _>(busy)
+                .bind::<BigInt, _>(order.limit)
+                .bind::<BigInt, _>(order.limit_below_high)
+                .bind::<BigInt, _>(order.share)
+                .bind::<BigInt, _>(order.rotation)
+                .bind::<Bool, _>(may_be_held)
+                .bind::<Text, _>(order.relay)
+                .bind::<Timestamp, _>(order.lease_expires_at)
+                .load(c)?
+        }
+        DbConnection::Sqlite(c) => {
+            let busy = serde_json::json!(order.busy_recipients).to_string();
+            diesel::sql_query(include_str!("dialect/claim.sqlite.sql"))
+                .bind::<Text, _>(order.channel)
+                .bind::<Timestamp, _>(now)
+                .bind::<Text, _>(busy)
+                .bind::<BigInt, _>(order.limit)
+                .bind::<BigInt, _>(order.limit_below_high)
+                .bind::<BigInt, _>(order.share)
+                .bind::<BigInt, _>(order.rotation)
+                .bind::<Bool, _>(may_be_held)
+                .bind::<Text, _>(order.relay)
+                .bind::<Timestamp, _>(order.lease_expires_at)
+                .load(c)?
+        }
     };
-    Ok(found)
+    Ok(claimed)
 }
 
 /// A lease that is over: who had it, and how often this message was rescued already.
 #[derive(Debug, Queryable)]
 pub(crate) struct OverLease {
     pub(crate) id: OutboxMessageId,
+    pub(crate) channel: Channel,
     pub(crate) attempt: i32,
     pub(crate) attempts_max: i32,
     pub(crate) fence: i64,
@@ -297,6 +345,7 @@ pub(crate) fn lock_over_leases(
         .limit(limit)
         .select((
             outbox_messages::id,
+            outbox_messages::channel,
             outbox_messages::attempt,
             outbox_messages::attempts_max,
             outbox_messages::fence,
@@ -309,6 +358,28 @@ pub(crate) fn lock_over_leases(
         DbConnection::Postgres(c) => over.for_update().skip_locked().load(c)?,
     };
     Ok(leases)
+}
+
+/// Messages of a final status that were finished before a moment, the oldest first; locked until the
+/// transaction ends. Rows that somebody else has locked are passed over.
+pub(crate) fn lock_finished(
+    connection: &mut DbConnection,
+    status: &'static str,
+    before: UtcTimestamp,
+    limit: i64,
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    let old = outbox_messages::table
+        .filter(outbox_messages::status.eq(status))
+        .filter(outbox_messages::finished_at.lt(before))
+        .order(outbox_messages::finished_at)
+        .limit(limit)
+        .select(outbox_messages::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => old.load(c)?,
+        DbConnection::Postgres(c) => old.for_update().skip_locked().load(c)?,
+    };
+    Ok(locked)
 }
 
 /// Locks these customers until the transaction ends, in the order of their ids: two transactions
@@ -371,21 +442,23 @@ pub fn lock_logins(connection: &mut DbConnection, username: &str) -> Result<(), 
     }
 }
 
-/// Takes the turn to probe a held channel: true for one caller, who thereby moves the next turn
-/// to `next_probe_at`.
-pub(crate) fn take_probe(
+/// Whether it is time to probe a held channel, and nobody else is about to: the turn is the
+/// caller's until the transaction ends.
+pub(crate) fn lock_probe(
     connection: &mut DbConnection,
     channel: Channel,
     now: UtcTimestamp,
-    next_probe_at: UtcTimestamp,
 ) -> Result<bool, DbError> {
     let turn = channel_holds::table
         .filter(channel_holds::channel.eq(channel))
-        .filter(channel_holds::probe_at.le(now));
-    let taken = diesel::update(turn)
-        .set(channel_holds::probe_at.eq(next_probe_at))
-        .execute(connection)?;
-    Ok(taken == 1)
+        .filter(channel_holds::probe_at.le(now))
+        .select(channel_holds::channel);
+    let locked: Vec<Channel> = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => turn.load(c)?,
+        DbConnection::Postgres(c) => turn.for_update().load(c)?,
+    };
+    Ok(!locked.is_empty())
 }
 
 /// What a settlement writes into one row. `None` leaves what is there where the row goes back to
@@ -425,27 +498,28 @@ pub(crate) fn settle_rows(
 ) -> Result<Vec<(OutboxMessageId, i64)>, DbError> {
     match connection {
         DbConnection::Postgres(c) => {
-            let settled: Vec<SettledLease> = diesel::sql_query(SETTLE_BATCH)
-                .bind::<Array<Text>, _>(column(rows, |row| row.id.as_str()))
-                .bind::<Array<BigInt>, _>(column(rows, |row| row.fence))
-                .bind::<Array<Text>, _>(column(rows, |row| row.status))
-                .bind::<Array<Integer>, _>(column(rows, |row| row.attempts_given_back))
-                .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.due_at))
-                .bind::<Array<Nullable<Bool>>, _>(column(rows, |row| row.outcome_unknown))
-                .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.errcode))
-                .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.error.as_deref()))
-                .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
-                    row.provider_message_id.as_deref()
-                }))
-                .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.finished_at))
-                .bind::<Text, _>(relay)
-                .load(c)?;
+            let settled: Vec<SettledLease> =
+                diesel::sql_query(include_str!("dialect/settle.postgres.sql"))
+                    .bind::<Array<Text>, _>(column(rows, |row| row.id.as_str()))
+                    .bind::<Array<BigInt>, _>(column(rows, |row| row.fence))
+                    .bind::<Array<Text>, _>(column(rows, |row| row.status))
+                    .bind::<Array<Integer>, _>(column(rows, |row| row.attempts_given_back))
+                    .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.due_at))
+                    .bind::<Array<Nullable<Bool>>, _>(column(rows, |row| row.outcome_unknown))
+                    .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.errcode))
+                    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.error.as_deref()))
+                    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+                        row.provider_message_id.as_deref()
+                    }))
+                    .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.finished_at))
+                    .bind::<Text, _>(relay)
+                    .load(c)?;
             Ok(settled.into_iter().map(|row| (row.id, row.fence)).collect())
         }
         DbConnection::Sqlite(c) => {
             let mut settled = Vec::with_capacity(rows.len());
             for row in rows {
-                let found = diesel::sql_query(SETTLE_ONE)
+                let found = diesel::sql_query(include_str!("dialect/settle.sqlite.sql"))
                     .bind::<Text, _>(row.status)
                     .bind::<Integer, _>(row.attempts_given_back)
                     .bind::<Nullable<Timestamp>, _>(row.due_at)
@@ -470,34 +544,3 @@ pub(crate) fn settle_rows(
 fn column<'rows, T>(rows: &'rows [SettledRow], value: impl Fn(&'rows SettledRow) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
-
-const SETTLE_BATCH: &str = "\
-UPDATE outbox_messages AS m SET \
-    status = s.status, \
-    attempt = m.attempt - s.attempts_given_back, \
-    due_at = coalesce(s.due_at, m.due_at), \
-    outcome_unknown = coalesce(s.outcome_unknown, m.outcome_unknown), \
-    last_errcode = CASE WHEN s.status = 'pending' THEN coalesce(s.errcode, m.last_errcode) ELSE s.errcode END, \
-    last_error = CASE WHEN s.status = 'pending' THEN coalesce(s.error, m.last_error) ELSE s.error END, \
-    provider_message_id = coalesce(s.provider_message_id, m.provider_message_id), \
-    sent_at = CASE WHEN s.status = 'sent' THEN s.finished_at END, \
-    finished_at = s.finished_at, \
-    claimed_by = NULL, lease_expires_at = NULL, rescues = 0 \
-FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS s \
-    (id, fence, status, attempts_given_back, due_at, outcome_unknown, errcode, error, provider_message_id, finished_at) \
-WHERE m.id = s.id AND m.fence = s.fence AND m.status = 'sending' AND m.claimed_by = $11 \
-RETURNING m.id, m.fence";
-
-const SETTLE_ONE: &str = "\
-UPDATE outbox_messages SET \
-    status = ?1, \
-    attempt = attempt - ?2, \
-    due_at = coalesce(?3, due_at), \
-    outcome_unknown = coalesce(?4, outcome_unknown), \
-    last_errcode = CASE WHEN ?1 = 'pending' THEN coalesce(?5, last_errcode) ELSE ?5 END, \
-    last_error = CASE WHEN ?1 = 'pending' THEN coalesce(?6, last_error) ELSE ?6 END, \
-    provider_message_id = coalesce(?7, provider_message_id), \
-    sent_at = CASE WHEN ?1 = 'sent' THEN ?8 END, \
-    finished_at = ?8, \
-    claimed_by = NULL, lease_expires_at = NULL, rescues = 0 \
-WHERE id = ?9 AND fence = ?10 AND status = 'sending' AND claimed_by = ?11";

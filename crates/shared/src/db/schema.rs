@@ -183,11 +183,32 @@ diesel::table! {
 diesel::table! {
     channel_holds (channel) {
         channel -> Text,
+        cause -> Text,
         reason -> Text,
         errcode -> Nullable<BigInt>,
         probe_at -> Nullable<Timestamp>,
         held_by -> Text,
         held_since -> Timestamp,
+    }
+}
+
+diesel::table! {
+    channel_settings (channel) {
+        channel -> Text,
+        unknown_outcome -> Text,
+        concurrency -> Nullable<Integer>,
+        rate_per_minute -> Nullable<Integer>,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    errcode_overrides (api, errcode) {
+        api -> Text,
+        errcode -> BigInt,
+        class -> Text,
+        reason -> Text,
+        updated_at -> Timestamp,
     }
 }
 
@@ -212,6 +233,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     outbox_messages,
     outbox_attempts,
     channel_holds,
+    channel_settings,
+    errcode_overrides,
     relays,
     login_failures,
 );

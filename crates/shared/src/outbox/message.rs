@@ -73,7 +73,8 @@ pub struct Message {
 }
 
 /// A message that a relay has leased: what it needs to deliver and settle it.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone, QueryableByName)]
+#[diesel(table_name = outbox_messages)]
 pub struct ClaimedMessage {
     /// Which message.
     pub id: OutboxMessageId,
@@ -85,6 +86,8 @@ pub struct ClaimedMessage {
     pub recipient_id: RecipientId,
     /// The data to render, JSON.
     pub payload: String,
+    /// How urgent it is.
+    pub priority: Priority,
     /// The number of this attempt; the first is 1.
     pub attempt: i32,
     /// The last attempt there may be.

@@ -16,8 +16,10 @@
 //! change something take a transaction. Nothing here calls a platform.
 
 mod attempt;
+mod channel_settings;
 mod claim;
 mod enqueue;
+mod errcode_override;
 mod hold;
 mod inspect;
 mod message;
@@ -25,20 +27,26 @@ mod priority;
 mod reclaim;
 mod relay_registry;
 mod repair;
+mod retention;
 mod retry_policy;
 mod settle;
 mod status;
 
 pub use attempt::{Attempt, attempts_of};
-pub use claim::{ClaimOrder, claim_due};
+pub use channel_settings::{ChannelSettings, UnknownOutcomePolicy, channel_settings, set_channel};
+pub use claim::{ClaimOrder, SHARE_OF_PRIORITY, claim_due};
 pub use enqueue::{Enqueued, enqueue};
-pub use hold::{Hold, HoldOrder, hold_channel, holds, lift_hold};
+pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
+pub use hold::{
+    Hold, HoldCause, HoldOrder, hold_by_operator, hold_channel, holds, lift_by_operator, lift_hold,
+};
 pub use inspect::{Backlog, BacklogLine, ListFilter, backlog, find, list};
 pub use message::{ClaimedMessage, Message, NewMessage, PAYLOAD_BYTES_MAX};
 pub use priority::Priority;
 pub use reclaim::{RESCUES_MAX, Reclaimed, SILENCE_MAX, cancel_expired, reclaim_over};
 pub use relay_registry::{Relay, deregister_relay, heartbeat, register_relay, relays};
 pub use repair::{RepairError, cancel, requeue};
+pub use retention::{Retention, prune};
 pub use retry_policy::RetryPolicy;
 pub use settle::{AttemptReport, Outcome, Settled, Settlement, Verdict, settle};
 pub use status::Status;

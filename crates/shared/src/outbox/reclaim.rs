@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::Status;
 use super::attempt::{self, Attempt};
+use super::{Status, UnknownOutcomePolicy, channel_settings};
 use crate::db::dialect::{self, OverLease};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbError, WriteTransaction};
-use crate::domain::{AttemptId, OutboxMessageId, UtcTimestamp};
+use crate::domain::{AttemptId, Channel, OutboxMessageId, UtcTimestamp};
 
 /// A relay that has not renewed its heartbeat for this long is taken for dead.
 ///
@@ -29,7 +29,9 @@ pub struct Reclaimed {
 
 /// Takes back messages whose lease is over or whose relay is silent, at most `limit`.
 ///
-/// Nobody knows whether the attempt was delivered; the row says so (`outcome_unknown`).
+/// Nobody knows whether the attempt was delivered; the row says so (`outcome_unknown`). Where the
+/// channel does not resend such messages, they are given up for a person to decide: not even whether
+/// a request was written is known.
 ///
 /// Locks the rows it takes; passes over those being settled at this moment.
 ///
@@ -43,10 +45,23 @@ pub fn reclaim_over(
     let connection = transaction.connection();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let leases = dialect::lock_over_leases(connection, now, now.before(SILENCE_MAX), limit)?;
+    if leases.is_empty() {
+        return Ok(Reclaimed::default());
+    }
+    let settings = channel_settings(connection)?;
+    let resends = |channel: Channel| {
+        settings.iter().all(|set| {
+            set.channel != channel || set.unknown_outcome == UnknownOutcomePolicy::Resend
+        })
+    };
     let mut reclaimed = Reclaimed::default();
     let mut attempts = Vec::with_capacity(leases.len());
     for lease in leases {
-        let (status, why) = fate(&lease);
+        let (status, why) = if resends(lease.channel) {
+            fate(&lease)
+        } else {
+            (Status::Failed, LEFT_TO_A_PERSON)
+        };
         diesel::update(outbox_messages::table.find(&lease.id))
             .set((
                 outbox_messages::status.eq(status),
@@ -67,6 +82,8 @@ pub fn reclaim_over(
     attempt::record(connection, &attempts)?;
     Ok(reclaimed)
 }
+
+const LEFT_TO_A_PERSON: &str = "the relay did not come back from this attempt, and the channel does not send again what may have been delivered";
 
 fn fate(lease: &OverLease) -> (Status, &'static str) {
     if lease.rescues + 1 >= RESCUES_MAX {

@@ -16,9 +16,12 @@ pub enum Verdict {
         /// Its id there, if it told one.
         provider_message_id: Option<String>,
     },
-    /// Nobody said so, but an earlier attempt must have been taken: settled as sent, and still marked
-    /// `outcome_unknown`.
+    /// Nobody said so, but this attempt or an earlier one counts as taken: settled as sent, and still
+    /// marked `outcome_unknown`.
     PresumedAccepted,
+    /// It may have been delivered, and whether to send it again is a person's decision: settled as
+    /// failed, marked `outcome_unknown`.
+    Undecided,
     /// Try again at that moment; becomes *failed* when no attempt is left.
     Retry {
         /// When.
@@ -95,6 +98,7 @@ impl Verdict {
         match self {
             Self::Accepted { .. } => "accepted",
             Self::PresumedAccepted => "presumed",
+            Self::Undecided => "undecided",
             Self::Retry {
                 outcome: Outcome::NotDelivered,
                 ..
@@ -193,7 +197,7 @@ fn status_after(settlement: &Settlement) -> Status {
         Verdict::Retry { .. } | Verdict::Postponed { .. } | Verdict::Released { .. } => {
             Status::Pending
         }
-        Verdict::Refused => Status::Failed,
+        Verdict::Refused | Verdict::Undecided => Status::Failed,
         Verdict::Pointless => Status::Skipped,
     }
 }
@@ -231,7 +235,8 @@ fn row(settlement: &Settlement, now: UtcTimestamp) -> SettledRow {
             row.due_at = Some(*due_at);
             row.attempts_given_back = 1;
         }
-        Verdict::Refused | Verdict::Pointless | Verdict::PresumedAccepted => {}
+        Verdict::Undecided | Verdict::PresumedAccepted => row.outcome_unknown = Some(true),
+        Verdict::Refused | Verdict::Pointless => {}
         Verdict::Released { hold } => {
             row.attempts_given_back = 1;
             // Behind the others when the channel is tried again: if this message alone is what the
@@ -241,6 +246,21 @@ fn row(settlement: &Settlement, now: UtcTimestamp) -> SettledRow {
         }
     }
     row
+}
+
+/// The platform took the message, or answered about this message alone: nothing is wrong with the
+/// channel.
+fn shows_that_the_channel_works(settlement: &Settlement) -> bool {
+    match &settlement.verdict {
+        Verdict::Accepted { .. } => true,
+        Verdict::Refused | Verdict::Pointless | Verdict::Postponed { .. } => {
+            settlement.report.errcode.is_some()
+        }
+        Verdict::PresumedAccepted
+        | Verdict::Undecided
+        | Verdict::Retry { .. }
+        | Verdict::Released { .. } => false,
+    }
 }
 
 /// What the batch says about each channel as a whole: that it works, or that it must be held.
@@ -256,13 +276,14 @@ fn update_holds(
                 .filter(move |s| s.message.channel == channel)
         };
         let last_success = on_channel()
-            .filter(|s| matches!(s.verdict, Verdict::Accepted { .. }))
+            .filter(|s| shows_that_the_channel_works(s))
             .map(|s| s.report.started_at)
             .max();
         let last_order = on_channel().rev().find_map(|s| match &s.verdict {
             Verdict::Released { hold } => hold.as_ref(),
             Verdict::Accepted { .. }
             | Verdict::PresumedAccepted
+            | Verdict::Undecided
             | Verdict::Retry { .. }
             | Verdict::Postponed { .. }
             | Verdict::Refused

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::db::{Database, PoolOptions};
 use shared::domain::{Channel, OutboxMessageId, RecipientId, RelayName};
-use shared::outbox::{self, ClaimOrder, NewMessage, Priority, Status};
+use shared::outbox::{self, ClaimOrder, ClaimedMessage, NewMessage, Priority, Status};
 use tokio::sync::Barrier;
 
 use crate::harness::{
@@ -19,6 +19,8 @@ on_each_database! {
     a_claim_takes_only_what_the_channel_has_and_no_more_than_asked,
     what_is_leased_or_finished_is_not_claimed_again,
     a_recipient_gets_one_message_at_a_time,
+    a_stream_of_urgent_messages_does_not_stop_the_others,
+    a_flood_of_others_leaves_room_for_what_is_urgent,
     two_relays_at_one_instant_share_nothing,
     a_claim_passes_over_rows_that_another_transaction_is_claiming,
 }
@@ -206,14 +208,82 @@ async fn a_recipient_gets_one_message_at_a_time(database: &TestDatabase) {
     assert_eq!(claim(vec![free]).await, []);
 }
 
+async fn enqueue_many(database: &TestDatabase, priority: Priority, count: usize) {
+    let messages = (0..count)
+        .map(|_| NewMessage {
+            priority,
+            ..message()
+        })
+        .collect();
+    database
+        .write(move |transaction| outbox::enqueue(transaction, messages, moment()))
+        .await;
+}
+
+/// How many of each priority, most urgent first, so many claims of so many messages take.
+async fn taken(database: &TestDatabase, limit: usize, claims: u64) -> [usize; 3] {
+    let mut taken = [0; 3];
+    for round in 0..claims {
+        let order = ClaimOrder {
+            round,
+            ..order(&relay("a"), limit)
+        };
+        let claimed = database
+            .write(move |transaction| outbox::claim_due(transaction, &order, moment()))
+            .await;
+        assert_eq!(claimed.len(), limit);
+        for message in claimed {
+            taken[message.priority as usize] += 1;
+        }
+    }
+    taken
+}
+
+async fn a_stream_of_urgent_messages_does_not_stop_the_others(database: &TestDatabase) {
+    database.leases_may_remain();
+    for priority in [Priority::High, Priority::Medium, Priority::Low] {
+        enqueue_many(database, priority, 200).await;
+    }
+    // One eighth each of a large claim; of small ones, one in eight, in turn.
+    assert_eq!(taken(database, 40, 1).await, [30, 5, 5]);
+    assert_eq!(taken(database, 1, 48).await, [44, 2, 2]);
+    // With nothing urgent left, all of it is for the others.
+    let rest = taken(database, 60, 3).await;
+    assert_eq!(rest.iter().sum::<usize>(), 180);
+    assert!(rest[0] >= 126, "{rest:?}");
+}
+
+async fn a_flood_of_others_leaves_room_for_what_is_urgent(database: &TestDatabase) {
+    database.leases_may_remain();
+    enqueue_many(database, Priority::Medium, 50).await;
+    enqueue_many(database, Priority::Low, 50).await;
+    let claim = async |limit_below_high| {
+        let order = ClaimOrder {
+            limit_below_high,
+            ..order(&relay("a"), 16)
+        };
+        let claimed = database
+            .write(move |transaction| outbox::claim_due(transaction, &order, moment()))
+            .await;
+        let is_urgent = |message: &&ClaimedMessage| message.priority == Priority::High;
+        (claimed.iter().filter(is_urgent).count(), claimed.len())
+    };
+    assert_eq!(claim(14).await, (0, 14));
+    assert_eq!(claim(0).await, (0, 0));
+    enqueue_many(database, Priority::High, 3).await;
+    assert_eq!(claim(0).await, (3, 3));
+}
+
 fn order(relay: &RelayName, limit: usize) -> ClaimOrder {
     ClaimOrder {
         relay: relay.clone(),
         channel: Channel::WechatSubscribe,
         limit,
+        limit_below_high: limit,
         lease: seconds(30),
         busy_recipients: Vec::new(),
         probe_interval: seconds(60),
+        round: 0,
     }
 }
 

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
+use diesel::prelude::*;
+use shared::db::schema::operation_logs;
 use shared::db::{Database, PoolOptions};
 use shared::domain::{Channel, UtcTimestamp};
-use shared::outbox::{self, ClaimOrder, Hold, HoldOrder, NewMessage, Verdict};
+use shared::operation_log::Actor;
+use shared::outbox::{self, ClaimOrder, Hold, HoldCause, HoldOrder, NewMessage, Verdict};
 use tokio::sync::Barrier;
 
 use crate::harness::{
@@ -23,12 +26,16 @@ on_each_database! {
     a_hold_without_probes_is_lifted_by_a_person_only,
     a_settlement_without_a_lease_neither_holds_nor_lifts,
     renewing_a_hold_keeps_the_moment_it_began,
+    a_weaker_cause_does_not_replace_a_stronger_one,
+    an_operators_hold_and_its_end_are_in_the_operation_log,
+    an_answer_about_the_message_alone_lifts_a_hold_too,
     lifting_answers_whether_there_was_a_hold,
 }
 
 fn order(probe_at: Option<UtcTimestamp>) -> HoldOrder {
     HoldOrder {
         channel: Channel::WechatSubscribe,
+        cause: HoldCause::Platform,
         reason: "the app secret is wrong".to_owned(),
         errcode: Some(40_125),
         probe_at,
@@ -130,9 +137,11 @@ async fn exactly_one_of_two_relays_gets_the_probe(database: &TestDatabase) {
                     relay: relay(name),
                     channel: Channel::WechatSubscribe,
                     limit: 10,
+                    limit_below_high: 10,
                     lease: seconds(30),
                     busy_recipients: Vec::new(),
                     probe_interval: seconds(60),
+                    round: 0,
                 };
                 let batch = own
                     .write(move |transaction| {
@@ -164,6 +173,7 @@ async fn a_verdict_holds_the_channel_and_burns_no_attempt(database: &TestDatabas
     database.settle(&relay, &claimed, verdict, at(1)).await;
     let expected = Hold {
         channel: Channel::WechatSubscribe,
+        cause: HoldCause::Platform,
         reason: "the app secret is wrong".to_owned(),
         errcode: Some(40_125),
         probe_at: Some(at(60)),
@@ -200,7 +210,10 @@ async fn a_probe_that_fails_keeps_the_hold(database: &TestDatabase) {
         database.enqueue(message()).await;
         let now = at(round as u64 * 60);
         let probe = database.claim_one(&relay, now).await;
-        database.settle(&relay, &probe, verdict, now).await;
+        // Refused and pointless by what the relay knows itself: the platform was not asked.
+        let mut settlement = settlement(&probe, verdict, now);
+        settlement.report.errcode = None;
+        database.settle_all(&relay, vec![settlement], now).await;
         assert_eq!(holds(database).await.len(), 1);
     }
 }
@@ -259,6 +272,7 @@ async fn renewing_a_hold_keeps_the_moment_it_began(database: &TestDatabase) {
     hold(database, renewed.clone(), at(10)).await;
     let expected = Hold {
         channel: renewed.channel,
+        cause: HoldCause::Platform,
         reason: renewed.reason,
         errcode: renewed.errcode,
         probe_at: None,
@@ -266,6 +280,77 @@ async fn renewing_a_hold_keeps_the_moment_it_began(database: &TestDatabase) {
         held_since: moment(),
     };
     assert_eq!(holds(database).await, [expected]);
+}
+
+async fn a_weaker_cause_does_not_replace_a_stronger_one(database: &TestDatabase) {
+    let by = |cause| HoldOrder {
+        cause,
+        held_by: format!("{cause}"),
+        ..order(Some(at(60)))
+    };
+    for (second, cause, stands) in [
+        (0, HoldCause::Breaker, HoldCause::Breaker),
+        (1, HoldCause::Platform, HoldCause::Platform),
+        (2, HoldCause::Breaker, HoldCause::Platform),
+        (3, HoldCause::Operator, HoldCause::Operator),
+        (4, HoldCause::Platform, HoldCause::Operator),
+        (5, HoldCause::Breaker, HoldCause::Operator),
+    ] {
+        hold(database, by(cause), at(second)).await;
+        let held = holds(database).await;
+        assert_eq!((held[0].cause, held[0].held_since), (stands, moment()));
+        assert_eq!(held[0].held_by, stands.as_str(), "all of it stays");
+    }
+}
+
+async fn an_operators_hold_and_its_end_are_in_the_operation_log(database: &TestDatabase) {
+    let (channel, actor) = (
+        Channel::WechatSubscribe,
+        Actor::Console("tester".to_owned()),
+    );
+    let lift = async || {
+        let actor = actor.clone();
+        database
+            .write(move |transaction| {
+                outbox::lift_by_operator(transaction, channel, "repaired", &actor, moment())
+            })
+            .await
+    };
+    let by = actor.clone();
+    database
+        .write(move |transaction| {
+            outbox::hold_by_operator(transaction, channel, "template under repair", &by, moment())
+        })
+        .await;
+    let held = holds(database).await;
+    assert_eq!(
+        (held[0].held_by.as_str(), held[0].probe_at),
+        ("tester", None)
+    );
+    assert!(lift().await);
+    assert!(!lift().await, "there is none any more");
+    let log: Vec<(String, String)> = database
+        .read(|connection| {
+            Ok(operation_logs::table
+                .order(operation_logs::id)
+                .select((operation_logs::action, operation_logs::detail))
+                .load(connection)?)
+        })
+        .await;
+    let actions: Vec<&str> = log.iter().map(|(action, _)| action.as_str()).collect();
+    assert_eq!(actions, ["channel.hold", "channel.lift"]);
+    assert!(log[0].1.contains("template under repair") && log[0].1.contains("tester"));
+}
+
+async fn an_answer_about_the_message_alone_lifts_a_hold_too(database: &TestDatabase) {
+    database.enqueue(message()).await;
+    hold(database, order(Some(at(30))), moment()).await;
+    let probe = database.claim_one(&relay("a"), at(31)).await;
+    // The report of the tests carries a code of the platform.
+    database
+        .settle(&relay("a"), &probe, Verdict::Pointless, at(31))
+        .await;
+    assert!(holds(database).await.is_empty());
 }
 
 async fn lifting_answers_whether_there_was_a_hold(database: &TestDatabase) {

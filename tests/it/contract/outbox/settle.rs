@@ -1,7 +1,7 @@
 use shared::domain::UtcTimestamp;
 use shared::outbox::{
-    self, AttemptReport, HoldOrder, Message, NewMessage, Outcome, Settled, Settlement, Status,
-    Verdict,
+    self, AttemptReport, HoldCause, HoldOrder, Message, NewMessage, Outcome, Settled, Settlement,
+    Status, Verdict,
 };
 
 use crate::harness::{
@@ -68,6 +68,7 @@ async fn a_message_that_held_its_channel_goes_behind_the_next_probe(database: &T
     assert_eq!(claimed.id, objected_to);
     let hold = HoldOrder {
         channel: claimed.channel,
+        cause: HoldCause::Platform,
         reason: "banned".to_owned(),
         errcode: Some(43_107),
         probe_at: Some(later()),

@@ -1,0 +1,73 @@
+//! What operators have set in the database, as this relay last read it.
+
+use shared::db::{DbConnection, DbError};
+use shared::domain::{Channel, UtcTimestamp};
+use shared::outbox::{
+    ChannelSettings, ErrcodeOverride, UnknownOutcomePolicy, channel_settings, errcode_overrides,
+    relays,
+};
+use wechat::errcode::{Api, Class, Rules};
+
+/// One reading of the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Controls {
+    settings: Vec<ChannelSettings>,
+    rules: Rules,
+    live_relays: usize,
+}
+
+impl Controls {
+    pub(crate) fn read(connection: &mut DbConnection, now: UtcTimestamp) -> Result<Self, DbError> {
+        let overrides = errcode_overrides(connection)?;
+        Ok(Self {
+            settings: channel_settings(connection)?,
+            rules: Rules::with_overrides(overrides.iter().filter_map(class_set)),
+            live_relays: relays(connection, now)?.len(),
+        })
+    }
+
+    /// What the platform's codes mean here.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What becomes of a message that may have been delivered.
+    pub(crate) fn unknown_outcome(&self, channel: Channel) -> UnknownOutcomePolicy {
+        self.of(channel)
+            .map_or(UnknownOutcomePolicy::Resend, |set| set.unknown_outcome)
+    }
+
+    /// Messages in hand at once on a channel, if somebody has set it.
+    pub(crate) fn concurrency(&self, channel: Channel) -> Option<usize> {
+        let set = self.of(channel)?.concurrency?;
+        usize::try_from(set).ok()
+    }
+
+    /// This relay's part of a channel's rate limit, in messages per minute.
+    pub(crate) fn rate_per_minute(&self, channel: Channel) -> Option<f64> {
+        let of_all = self.of(channel)?.rate_per_minute?;
+        // This relay may not have been registered when the others were counted.
+        let relays = u32::try_from(self.live_relays.max(1)).unwrap_or(u32::MAX);
+        Some(f64::from(of_all) / f64::from(relays))
+    }
+
+    fn of(&self, channel: Channel) -> Option<&ChannelSettings> {
+        self.settings.iter().find(|set| set.channel == channel)
+    }
+}
+
+/// An override that this program cannot read is passed over, and the table's own rule holds: a newer
+/// release may know more words.
+fn class_set(set: &ErrcodeOverride) -> Option<(Api, i64, Class)> {
+    match (set.api.parse(), set.class.parse()) {
+        (Ok(api), Ok(class)) => Some((api, set.errcode, class)),
+        (Err(error), _) => {
+            log::warn!(errcode = set.errcode; "an override of error code {} is passed over: {error}", set.errcode);
+            None
+        }
+        (_, Err(error)) => {
+            log::warn!(errcode = set.errcode; "an override of error code {} is passed over: {error}", set.errcode);
+            None
+        }
+    }
+}

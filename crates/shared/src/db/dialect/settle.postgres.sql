@@ -1,0 +1,18 @@
+-- Ends a batch of leases of one relay, each only if the relay still holds it under that fence.
+--
+-- $1 to $10 are the columns of the batch; $11 is the relay.
+UPDATE outbox_messages AS m SET
+    status = s.status,
+    attempt = m.attempt - s.attempts_given_back,
+    due_at = coalesce(s.due_at, m.due_at),
+    outcome_unknown = coalesce(s.outcome_unknown, m.outcome_unknown),
+    last_errcode = CASE WHEN s.status = 'pending' THEN coalesce(s.errcode, m.last_errcode) ELSE s.errcode END,
+    last_error = CASE WHEN s.status = 'pending' THEN coalesce(s.error, m.last_error) ELSE s.error END,
+    provider_message_id = coalesce(s.provider_message_id, m.provider_message_id),
+    sent_at = CASE WHEN s.status = 'sent' THEN s.finished_at END,
+    finished_at = s.finished_at,
+    claimed_by = NULL, lease_expires_at = NULL, rescues = 0
+FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS s
+    (id, fence, status, attempts_given_back, due_at, outcome_unknown, errcode, error, provider_message_id, finished_at)
+WHERE m.id = s.id AND m.fence = s.fence AND m.status = 'sending' AND m.claimed_by = $11
+RETURNING m.id, m.fence

@@ -1,0 +1,2 @@
+DROP TABLE errcode_overrides;
+DROP TABLE channel_settings;
