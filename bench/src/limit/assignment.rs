@@ -1,0 +1,208 @@
+//! The statements of one assignment, written by hand on plain connections: no HTTP, no pool, no
+//! JSON to read, no grouped commits. Prepared once on each connection, as `pgbench -M prepared`
+//! does.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use shared::db::schema::{
+    assignments, customers, notification_routes, notifications, operation_logs, outbox_messages,
+    users,
+};
+use shared::db::{DatabaseUrl, DbConnection, DbError, dialect, each_backend};
+use shared::domain::{
+    AssignmentId, Channel, CustomerId, NotificationId, OperationLogId, OutboxMessageId, UserId,
+    UtcTimestamp,
+};
+use shared::notification::Kind;
+use shared::outbox::{Priority, Status};
+
+use crate::load::{Load, Worked};
+use crate::message::payload;
+
+/// Runs assignments on so many connections at once for so long.
+///
+/// # Errors
+/// If the database refuses one.
+pub fn run(
+    url: &DatabaseUrl,
+    load: &Arc<Load>,
+    connections: usize,
+    time: Duration,
+) -> anyhow::Result<Worked> {
+    let mut workers = Vec::new();
+    for worker in 0..connections {
+        let mut connection = DbConnection::establish(url)?;
+        let load = Arc::clone(load);
+        workers.push(thread::spawn(move || {
+            let mut took = Vec::new();
+            let began_at = Instant::now();
+            for turn in load.turns(worker) {
+                if began_at.elapsed() >= time {
+                    break;
+                }
+                let asked_at = Instant::now();
+                let now = load.now();
+                in_transaction(&mut connection, |connection| {
+                    assign(connection, &load.actor, &turn.customer, &turn.owner, now)
+                })?;
+                took.push(asked_at.elapsed());
+            }
+            anyhow::Ok(took)
+        }));
+    }
+    let began_at = Instant::now();
+    let mut took = Vec::new();
+    for worker in workers {
+        let ended = worker.join();
+        took.extend(ended.map_err(|_| anyhow::anyhow!("a connection's thread panicked"))??);
+    }
+    Ok(Worked::new(took, began_at.elapsed()))
+}
+
+fn in_transaction(
+    connection: &mut DbConnection,
+    work: impl FnOnce(&mut DbConnection) -> Result<(), DbError>,
+) -> Result<(), DbError> {
+    connection.batch_execute(match connection {
+        DbConnection::Postgres(_) => "BEGIN",
+        DbConnection::Sqlite(_) => "BEGIN IMMEDIATE",
+    })?;
+    work(connection)?;
+    Ok(connection.batch_execute("COMMIT")?)
+}
+
+/// What the API does for `PATCH /api/customers/{id}/assign`, statement by statement.
+fn assign(
+    connection: &mut DbConnection,
+    actor: &UserId,
+    customer: &CustomerId,
+    owner: &UserId,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    // Who asks.
+    let _: (UserId, String) = users::table
+        .find(actor)
+        .filter(users::active.eq(true))
+        .select((users::id, users::name))
+        .first(connection)?;
+    // Who gets it.
+    dialect::keep_user(connection, owner)?;
+    let _: (String, bool) = users::table
+        .find(owner)
+        .select((users::name, users::active))
+        .first(connection)?;
+    // What is given.
+    dialect::lock_customers(connection, std::slice::from_ref(customer))?;
+    let (name, previous): (String, Option<UserId>) = customers::table
+        .find(customer)
+        .select((customers::name, customers::assigned_to))
+        .first(connection)?;
+    diesel::update(customers::table.find(customer))
+        .set((
+            customers::assigned_to.eq(owner),
+            customers::assigned_by.eq(actor),
+            customers::assigned_at.eq(now),
+            customers::in_public_pool.eq(false),
+            customers::last_activity_at.eq(now),
+            customers::updated_at.eq(now),
+            customers::version.eq(customers::version + 1),
+        ))
+        .execute(connection)?;
+    // What is remembered.
+    diesel::insert_into(assignments::table)
+        .values((
+            assignments::id.eq(AssignmentId::generate()),
+            assignments::customer_id.eq(customer),
+            assignments::from_user_id.eq(&previous),
+            assignments::to_user_id.eq(owner),
+            assignments::assigned_by.eq(actor),
+            assignments::entrance.eq("single"),
+            assignments::created_at.eq(now),
+        ))
+        .execute(connection)?;
+    diesel::insert_into(operation_logs::table)
+        .values((
+            operation_logs::id.eq(OperationLogId::generate()),
+            operation_logs::actor_id.eq(actor),
+            operation_logs::action.eq("customer.assign"),
+            operation_logs::entity.eq("customer"),
+            operation_logs::entity_id.eq(customer.as_str()),
+            operation_logs::detail.eq("{\"entrance\":\"single\"}"),
+            operation_logs::created_at.eq(now),
+        ))
+        .execute(connection)?;
+    // Who is told.
+    let told = std::iter::once((Kind::CustomerAssigned, owner.clone()))
+        .chain(previous.map(|previous| (Kind::CustomerTransferredAway, previous)));
+    let told: Vec<_> = told.collect();
+    tell(connection, &told, &payload(&name).to_string(), now)?;
+    // What is answered.
+    let _: (String, i32, UtcTimestamp) = customers::table
+        .find(customer)
+        .select((customers::name, customers::version, customers::updated_at))
+        .first(connection)?;
+    let _: Vec<(UserId, String)> = users::table
+        .filter(users::id.eq_any([actor, owner]))
+        .select((users::id, users::name))
+        .load(connection)?;
+    Ok(())
+}
+
+fn tell(
+    connection: &mut DbConnection,
+    told: &[(Kind, UserId)],
+    payload: &str,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    let entries: Vec<_> = told
+        .iter()
+        .map(|(kind, user)| {
+            (
+                notifications::id.eq(NotificationId::generate()),
+                notifications::user_id.eq(user.clone()),
+                notifications::kind.eq(*kind),
+                notifications::title.eq("新客户分配"),
+                notifications::content.eq("您有一个新的客户，请及时跟进"),
+                notifications::priority.eq("high"),
+                notifications::data.eq(payload.to_owned()),
+                notifications::created_at.eq(now),
+            )
+        })
+        .collect();
+    each_backend!(&mut *connection, |c| diesel::insert_into(
+        notifications::table
+    )
+    .values(entries)
+    .execute(c))?;
+    let _: Vec<(Kind, Channel)> = notification_routes::table
+        .filter(notification_routes::enabled.eq(true))
+        .select((notification_routes::kind, notification_routes::channel))
+        .load(connection)?;
+    let messages: Vec<_> = told
+        .iter()
+        .map(|(kind, user)| {
+            (
+                outbox_messages::id.eq(OutboxMessageId::generate()),
+                outbox_messages::kind.eq(kind.as_str()),
+                outbox_messages::channel.eq(Channel::WechatSubscribe),
+                outbox_messages::recipient_id.eq(user.as_str()),
+                outbox_messages::payload.eq(payload.to_owned()),
+                outbox_messages::status.eq(Status::Pending),
+                outbox_messages::priority.eq(Priority::High),
+                outbox_messages::attempts_max.eq(10),
+                outbox_messages::due_at.eq(now),
+                outbox_messages::created_at.eq(now),
+            )
+        })
+        .collect();
+    each_backend!(&mut *connection, |c| diesel::insert_into(
+        outbox_messages::table
+    )
+    .values(messages)
+    .execute(c))?;
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! How many assignments a second the API takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use diesel::prelude::*;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use shared::db::DatabaseUrl;
+use shared::db::schema::{assignments, outbox_messages};
+use shared::domain::UserId;
+use tokio::task::JoinSet;
+
+use super::delivery::Used;
+use super::drain::print_used;
+use crate::arguments;
+use crate::figures::{ratio, show_duration, show_rate, show_ratio};
+use crate::limit::assignment;
+use crate::load::{Load, Worked};
+use crate::message::APPID;
+use crate::process::Usage;
+use crate::program::{Program, free_address};
+use crate::server::Server;
+use crate::stage::Stage;
+use crate::table::{self, say};
+
+/// How many people customers are given to, in turn.
+const OWNERS: usize = 50;
+
+const PASSWORD: &str = "a password for the bench";
+const SECRET: &str = "a signing secret for the bench, longer than 32 bytes";
+
+/// The API, running, with somebody logged in.
+struct RunningApi {
+    program: Program,
+    url: String,
+    token: String,
+    admin: UserId,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// If the database or the program fails, or one assignment is refused.
+pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Api) -> anyhow::Result<()> {
+    let time = Duration::from_secs(arguments.seconds);
+    let stage = Stage::open(url, OWNERS).await?;
+    let api = RunningApi::start(&stage, &arguments.api_flags).await?;
+    let load = Arc::new(Load::prepare(&stage, api.admin.clone(), arguments.clients).await?);
+    let server = Server::of(stage.url())?;
+    let server_before = server.as_ref().and_then(Server::cpu);
+    let used_before = api.program.usage()?.cpu;
+    let ours = assign(&api, &load, arguments.clients, time).await?;
+    let mut used = vec![Used {
+        name: api.program.name().to_owned(),
+        usage: Usage {
+            cpu: api.program.usage()?.cpu.saturating_sub(used_before),
+            ..api.program.usage()?
+        },
+    }];
+    if let (Some(before), Some(after)) = (server_before, server.as_ref().and_then(Server::cpu)) {
+        let cpu = after.saturating_sub(before);
+        let usage = Usage {
+            cpu,
+            ..Usage::default()
+        };
+        let name = "PostgreSQL, all processes".to_owned();
+        used.push(Used { name, usage });
+    }
+    let (history, messages) = rows(&stage)?;
+    api.program.stop().await?;
+    drop(stage);
+
+    // SQLite has one writer: one connection, and a commit for each assignment.
+    let stage = Stage::open(url, OWNERS).await?;
+    let connections = if stage.url().is_embedded() {
+        1
+    } else {
+        arguments.connections
+    };
+    let actor = stage.people()[0].id.clone();
+    let load = Arc::new(Load::prepare(&stage, actor, connections).await?);
+    let (database, limit_load) = (stage.url().clone(), Arc::clone(&load));
+    let limit = tokio::task::spawn_blocking(move || {
+        assignment::run(&database, &limit_load, connections, time)
+    })
+    .await??;
+
+    say(&stage.describe()?);
+    say(&format!(
+        "{} clients of the API, {connections} connection(s) without it, {} s each",
+        arguments.clients, arguments.seconds
+    ));
+    print(&ours, &limit);
+    say(&format!(
+        "{} answers, {history} assignments and {messages} messages in the tables",
+        ours.took.len()
+    ));
+    print_used(&used, ours.took.len());
+    Ok(())
+}
+
+fn print(ours: &Worked, limit: &Worked) {
+    let line = |name: &str, share: f64| {
+        let (ours, limit) = (ours.took.percentile(share), limit.took.percentile(share));
+        [
+            name.to_owned(),
+            show_duration(ours),
+            show_duration(limit),
+            show_ratio(ratio(ours.as_secs_f64(), limit.as_secs_f64())),
+        ]
+    };
+    table::print(
+        [
+            "assignments",
+            "ours",
+            "limit (the same statements)",
+            "ratio",
+        ],
+        [
+            [
+                "rate".to_owned(),
+                show_rate(ours.rate),
+                show_rate(limit.rate),
+                show_ratio(ratio(ours.rate, limit.rate)),
+            ],
+            line("p50", 0.5),
+            line("p99", 0.99),
+            line("max", 1.0),
+        ],
+    );
+}
+
+impl RunningApi {
+    async fn start(stage: &Stage, flags: &[String]) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut arguments = vec![
+            format!("--database-url={}", stage.url().reveal()),
+            format!("--listen={address}"),
+            format!("--jwt-secret={SECRET}"),
+            format!("--admin-password={PASSWORD}"),
+            format!("--wechat-appid={APPID}"),
+            "--log=warn".to_owned(),
+        ];
+        arguments.extend_from_slice(flags);
+        let mut program = Program::start("crm-api", &arguments, stage.folder())?;
+        program.until_ready(&address).await?;
+        let url = format!("http://{address}");
+        let body = json!({ "username": "admin", "password": PASSWORD });
+        // Hashing the password takes as long as it should: once, before anything is measured.
+        let login = client()?.post(format!("{url}/api/auth/login"));
+        let answer = login.json(&body).send().await?;
+        let answer: Value = answer.error_for_status()?.json().await?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Ok(Self {
+            program,
+            url,
+            token: text(&answer["data"]["access_token"]).context("no token")?,
+            admin: text(&answer["data"]["user"]["id"])
+                .context("no user")?
+                .parse()?,
+        })
+    }
+}
+
+fn client() -> anyhow::Result<Client> {
+    Ok(Client::builder().no_proxy().http1_only().build()?)
+}
+
+/// So many clients assign, each one after the other, for so long.
+async fn assign(
+    api: &RunningApi,
+    load: &Arc<Load>,
+    clients: usize,
+    time: Duration,
+) -> anyhow::Result<Worked> {
+    let http = client()?;
+    let mut asking = JoinSet::new();
+    let began_at = Instant::now();
+    for number in 0..clients {
+        let (http, load) = (http.clone(), Arc::clone(load));
+        let (url, token) = (api.url.clone(), api.token.clone());
+        asking.spawn(async move {
+            let mut took = Vec::new();
+            for turn in load.turns(number) {
+                if began_at.elapsed() >= time {
+                    break;
+                }
+                let path = format!("{url}/api/customers/{}/assign", turn.customer);
+                let request = http
+                    .request(Method::PATCH, path)
+                    .bearer_auth(&token)
+                    .json(&json!({ "assignedTo": turn.owner }));
+                let asked_at = Instant::now();
+                let answer = request.send().await?;
+                let status = answer.status();
+                let said = answer.bytes().await?;
+                took.push(asked_at.elapsed());
+                if !status.is_success() {
+                    bail!("{status}: {}", String::from_utf8_lossy(&said));
+                }
+            }
+            Ok(took)
+        });
+    }
+    let mut took = Vec::new();
+    while let Some(ended) = asking.join_next().await {
+        took.extend(ended??);
+    }
+    Ok(Worked::new(took, began_at.elapsed()))
+}
+
+/// Assignments and messages in the tables.
+fn rows(stage: &Stage) -> anyhow::Result<(i64, i64)> {
+    let mut connection = stage.connection()?;
+    let history = assignments::table.count().get_result(&mut connection)?;
+    let messages = outbox_messages::table.count().get_result(&mut connection)?;
+    Ok((history, messages))
+}

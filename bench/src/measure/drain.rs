@@ -1,0 +1,121 @@
+//! How fast waiting messages go out.
+
+use shared::db::DatabaseUrl;
+use shared::outbox::Priority;
+
+use super::delivery::{Delivered, Until, Used, deliver};
+use crate::arguments::{self, Delivery};
+use crate::figures::{
+    per_second, ratio, show_bytes, show_duration, show_rate, show_ratio, to_float,
+};
+use crate::limit::raw_loop;
+use crate::sink::{Count, Sink};
+use crate::stage::Stage;
+use crate::table::{self, say};
+
+/// Measures and prints.
+///
+/// # Errors
+/// If the database or a program fails.
+pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Drain) -> anyhow::Result<()> {
+    let delivery = &arguments.delivery;
+    let sink = Sink::start(delivery.delay)?;
+    let looped = raw_loop::fastest(&sink, delivery.rows, in_flight(delivery)).await?;
+    let limit = per_second(delivery.rows, looped);
+
+    let stage = Stage::open(url, delivery.recipients).await?;
+    stage.enqueue(0..delivery.rows, Priority::High).await?;
+    let delivered = deliver(&stage, &sink, delivery, Until::Settled).await?;
+
+    say(&stage.describe()?);
+    say(&format!(
+        "{} messages, {} relay(s), {} in flight each, answers after {}",
+        delivery.rows,
+        delivery.relays.relays,
+        delivery.in_flight,
+        humantime::format_duration(delivery.delay)
+    ));
+    print_rates(delivery, &delivered, limit);
+    print_count(&delivered.count);
+    print_used(&delivered.used, delivery.rows);
+    Ok(())
+}
+
+/// Of all relays together.
+fn in_flight(delivery: &Delivery) -> u32 {
+    delivery.in_flight * delivery.relays.relays
+}
+
+fn print_rates(delivery: &Delivery, delivered: &Delivered, limit: f64) {
+    let beside = |name: &str, rate: f64| {
+        [
+            name.to_owned(),
+            show_rate(rate),
+            show_rate(limit),
+            show_ratio(ratio(rate, limit)),
+        ]
+    };
+    let on_the_wire = per_second(delivery.rows, delivered.on_the_wire);
+    let mut rows = vec![beside("on the wire", on_the_wire)];
+    if let Some(settled) = delivered.settled {
+        rows.push(beside(
+            "until all settled",
+            per_second(delivery.rows, settled),
+        ));
+    }
+    if !delivery.delay.is_zero() {
+        let ideal = f64::from(in_flight(delivery)) / delivery.delay.as_secs_f64();
+        rows.push([
+            "on the wire, beside in flight / delay".to_owned(),
+            show_rate(on_the_wire),
+            show_rate(ideal),
+            show_ratio(ratio(on_the_wire, ideal)),
+        ]);
+    }
+    table::print(
+        [
+            "delivery",
+            "ours",
+            "limit (a loop that only sends)",
+            "ratio",
+        ],
+        rows,
+    );
+    let statuses: Vec<String> = delivered
+        .statuses
+        .iter()
+        .map(|(status, rows)| format!("{rows} {status}"))
+        .collect();
+    say(&format!(
+        "in the table: {}; from the start of the program to its first request: {}",
+        statuses.join(", "),
+        show_duration(delivered.start_up)
+    ));
+}
+
+/// Prints what arrived of what was sent.
+pub fn print_count(count: &Count) {
+    say(&format!(
+        "at the sink: {} arrived, {} duplicates, {} losses, {} strangers",
+        count.arrived, count.duplicates, count.losses, count.strangers
+    ));
+}
+
+/// Prints what each program used for so many messages.
+pub fn print_used(used: &[Used], messages: usize) {
+    let rows = used.iter().map(|used| {
+        let cpu = used.usage.cpu;
+        let each = ratio(cpu.as_secs_f64() * 1e6, to_float(messages));
+        let memory = match used.usage.memory_peak {
+            0 => "-".to_owned(),
+            bytes => show_bytes(bytes),
+        };
+        [
+            used.name.clone(),
+            show_duration(cpu),
+            format!("{each:.1} µs"),
+            memory,
+        ]
+    });
+    table::print(["program", "CPU", "CPU per message", "peak memory"], rows);
+}
