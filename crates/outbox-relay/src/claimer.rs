@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use crate::channel::{Address, AddressedMessage};
 use crate::context::Context;
 use crate::rate_limiter::RateLimiter;
-use crate::slots::{Slot, Slots};
+use crate::slots::{Slot, Slots, Unsettled};
 
-/// A message in hand: it occupies a slot of its channel until it is settled.
+/// A message in hand: it occupies a slot of its channel until it is answered.
 pub(crate) struct MessageInHand {
     pub(crate) addressed: AddressedMessage,
     pub(crate) slot: Slot,
+    pub(crate) unsettled: Unsettled,
 }
 
 /// How long the claimer goes on.
@@ -80,7 +81,7 @@ pub(crate) async fn claim_messages(
             Look::NothingDue if until == Until::Drained => {
                 // What is still under way may come back as due, or have kept another one waiting.
                 drained_once = true;
-                Pause::UntilAllFree
+                Pause::UntilAllSettled
             }
             Look::NothingDue => Pause::UntilSignal,
             Look::Outage(error) => {
@@ -135,7 +136,7 @@ enum Pause {
     /// A slot was freed.
     UntilFreed,
     /// Nothing is in hand any more.
-    UntilAllFree,
+    UntilAllSettled,
     For(Duration),
 }
 
@@ -176,7 +177,7 @@ impl Signals {
                 // The sender lives as long as the slots.
                 let _ = self.freed.changed().await;
             }
-            Pause::UntilAllFree => claimer.slots.all_free().await,
+            Pause::UntilAllSettled => claimer.slots.all_settled().await,
             Pause::For(pause) => tokio::time::sleep(pause).await,
         }
     }
@@ -228,9 +229,14 @@ impl Claimer {
     ) {
         let in_hand = messages
             .into_iter()
-            .map(|addressed| MessageInHand {
-                slot: self.slots.occupy(addressed.message.recipient_id.clone()),
-                addressed,
+            .map(|addressed| {
+                let recipient = addressed.message.recipient_id.clone();
+                let (slot, unsettled) = self.slots.occupy(recipient);
+                MessageInHand {
+                    addressed,
+                    slot,
+                    unsettled,
+                }
             })
             .collect();
         // The dispatcher ends after the claimer, never before.

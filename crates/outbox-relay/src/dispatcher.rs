@@ -14,13 +14,13 @@ use wechat::errcode::{Api, RuleOrigin, Rules};
 use crate::channel::{AddressedMessage, PreparedRequest, prepare};
 use crate::claimer::MessageInHand;
 use crate::context::Context;
-use crate::slots::Slot;
+use crate::slots::Unsettled;
 use crate::verdict::{Circumstances, Judgement, SendOutcome, judge};
 
-/// A settlement on its way to the database, and the slot it sets free there.
+/// A settlement on its way to the database.
 pub(crate) struct FinishedMessage {
     pub(crate) settlement: Settlement,
-    pub(crate) slot: Slot,
+    pub(crate) unsettled: Unsettled,
 }
 
 /// Delivers the claimed messages of one channel side by side. Ends when the claimer has ended and
@@ -68,9 +68,10 @@ pub(crate) async fn dispatch_messages(
 
 async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessage {
     let settlement = deliver(&context, &message.addressed).await;
+    drop(message.slot);
     FinishedMessage {
         settlement,
-        slot: message.slot,
+        unsettled: message.unsettled,
     }
 }
 

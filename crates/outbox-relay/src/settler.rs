@@ -27,13 +27,12 @@ pub(crate) async fn settle_messages(
         if batch.len() < BATCH_MAX {
             gather_more(&mut finished, &mut batch).await;
         }
-        let (settlements, slots): (Vec<_>, Vec<_>) = batch
+        let (settlements, unsettled): (Vec<_>, Vec<_>) = batch
             .drain(..)
-            .map(|message: FinishedMessage| (message.settlement, message.slot))
+            .map(|message: FinishedMessage| (message.settlement, message.unsettled))
             .unzip();
         settle_batch(&context, settlements).await;
-        // Only now may others be claimed in their place.
-        drop(slots);
+        drop(unsettled);
     }
 }
 
