@@ -16,6 +16,8 @@ use crate::slots::{FreeSlots, Slot, Slots};
 /// A message in hand: it occupies a slot of its channel until it is settled.
 pub(crate) struct MessageInHand {
     pub(crate) addressed: AddressedMessage,
+    /// When its claim began.
+    pub(crate) claimed_at: std::time::Instant,
     pub(crate) slot: Slot,
 }
 
@@ -65,7 +67,7 @@ pub(crate) async fn claim_messages(
             Ok(messages) if !messages.is_empty() => {
                 drained_once = false;
                 outage_pause = OUTAGE_PAUSE_MIN;
-                hand_over(messages, &slots, free, &claimed);
+                hand_over(messages, signals.looked_at, &slots, free, &claimed);
                 continue;
             }
             Ok(_) if until == Until::Drained && drained_once => return,
@@ -126,6 +128,7 @@ impl Signals {
 
 fn hand_over(
     messages: Vec<AddressedMessage>,
+    claimed_at: Instant,
     slots: &Slots,
     mut free: FreeSlots,
     claimed: &mpsc::UnboundedSender<Vec<MessageInHand>>,
@@ -135,7 +138,11 @@ fn hand_over(
         .filter_map(|addressed| {
             let recipient = addressed.message.recipient_id.clone();
             let slot = slots.occupy(&mut free, recipient)?;
-            Some(MessageInHand { addressed, slot })
+            Some(MessageInHand {
+                addressed,
+                claimed_at: claimed_at.into_std(),
+                slot,
+            })
         })
         .collect();
     // The dispatcher ends after the claimer, never before.
@@ -150,7 +157,7 @@ async fn claim(
     slots: &Slots,
     free: &FreeSlots,
 ) -> Result<Vec<AddressedMessage>, DbError> {
-    if !context.liveness.may_send() {
+    if !context.liveness.may_claim() {
         return Err(DbError::Unavailable(
             "the heartbeat could not be renewed".to_owned(),
         ));
