@@ -5,10 +5,11 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::harness::{Drain, TestDatabase, TestProcess, eventually};
+use crate::harness::{Drain, TestDatabase, TestProcess, eventually, lasting, stop_well};
 
 const TEN_MINUTES: i64 = 600;
 
@@ -40,11 +41,11 @@ async fn relays_whose_clocks_are_wrong_go_by_the_clock_of_the_database() {
     for _ in 0..3 {
         drain.assign(400).await;
         drain.until_more_are_accepted(200).await;
-        crate::harness::lasting(std::time::Duration::from_secs(2)).await;
+        lasting(Duration::from_secs(2)).await;
     }
     drain.close_books(&incident).await;
     for (relay, _) in relays {
-        assert!(relay.terminate().status.success());
+        stop_well([relay]);
     }
 }
 

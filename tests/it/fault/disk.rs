@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{
     CONCURRENCY, Drain, SmallDisk, TestCluster, TestDatabase, TestProcess, eventually, lasting,
+    stop_well,
 };
 
 /// Longer than a relay sends without being able to write down what it sends.
@@ -39,10 +40,7 @@ async fn a_full_disk_under_the_embedded_database_costs_nothing() {
     disk.make_room(&writers);
     incident.is_over();
     drain.close_books(&incident).await;
-    for relay in relays {
-        let ended = relay.terminate();
-        assert!(ended.status.success(), "{}", ended.said);
-    }
+    stop_well(relays);
 }
 
 /// A server that cannot write its log any more gives up; then somebody makes room and starts it.
@@ -70,8 +68,5 @@ async fn a_full_disk_under_a_server_repeats_nothing() {
         cost.repeated, 0,
         "what was accepted was recorded in the end"
     );
-    for relay in relays {
-        let ended = relay.terminate();
-        assert!(ended.status.success(), "{}", ended.said);
-    }
+    stop_well(relays);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::outbox::Status;
 use wechat_sandbox::{Api, Fault, FaultAction};
 
-use crate::harness::{CONCURRENCY, Drain, TestDatabase, lasting, on_each_database};
+use crate::harness::{CONCURRENCY, Drain, TestDatabase, lasting, on_each_database, stop_well};
 
 on_each_database!(
     a_frozen_relay_repeats_no_more_than_it_had_under_way,
@@ -31,10 +31,7 @@ async fn a_frozen_relay_repeats_no_more_than_it_had_under_way(database: &TestDat
     incident.is_over();
     drain.assign(400).await;
     drain.close_books(&incident).await;
-    for relay in [frozen, other] {
-        let ended = relay.terminate();
-        assert!(ended.status.success(), "{}", ended.said);
-    }
+    stop_well([frozen, other]);
 }
 
 /// What it has claimed waits for a token; when that comes, the messages are somebody else's.
@@ -63,8 +60,5 @@ async fn a_relay_frozen_between_claim_and_request_sends_nothing_when_it_goes_on(
     drain.until_in_flight(0).await;
     let cost = drain.close_books(&incident).await;
     assert_eq!((cost.repeated, cost.attempts), (0, CONCURRENCY));
-    for relay in [frozen, other] {
-        let ended = relay.terminate();
-        assert!(ended.status.success(), "{}", ended.said);
-    }
+    stop_well([frozen, other]);
 }

@@ -7,7 +7,7 @@ use shared::db::DbConnection;
 use shared::outbox::Status;
 use wechat_sandbox::{Api, Fault, FaultAction};
 
-use crate::harness::{CONCURRENCY, Drain, TestDatabase, on_each_database};
+use crate::harness::{CONCURRENCY, Drain, TestDatabase, on_each_database, stop_well};
 
 on_each_database!(
     a_relay_killed_under_load_leaves_its_messages_to_the_other,
@@ -30,9 +30,7 @@ async fn a_relay_killed_under_load_leaves_its_messages_to_the_other(database: &T
     incident.is_over();
     let next = drain.relay(&[]);
     drain.close_books(&incident).await;
-    for relay in [other, next] {
-        assert!(relay.terminate().status.success());
-    }
+    stop_well([other, next]);
 }
 
 async fn a_relay_killed_after_the_claim_has_sent_nothing(database: &TestDatabase) {
@@ -51,7 +49,7 @@ async fn a_relay_killed_after_the_claim_has_sent_nothing(database: &TestDatabase
     let next = drain.relay(&[]);
     let cost = drain.close_books(&incident).await;
     assert_eq!((cost.repeated, cost.attempts), (0, CONCURRENCY));
-    assert!(next.terminate().status.success());
+    stop_well([next]);
 }
 
 async fn a_relay_killed_after_the_request_was_written_repeats_what_was_taken(
@@ -76,7 +74,7 @@ async fn a_relay_killed_after_the_request_was_written_repeats_what_was_taken(
         (cost.repeated, cost.attempts),
         (TAKEN as usize, CONCURRENCY)
     );
-    assert!(next.terminate().status.success());
+    stop_well([next]);
 }
 
 async fn a_relay_killed_before_it_could_settle_repeats_what_was_answered(database: &TestDatabase) {
@@ -99,7 +97,7 @@ async fn a_relay_killed_before_it_could_settle_repeats_what_was_answered(databas
     let next = drain.relay(&[]);
     let cost = drain.close_books(&incident).await;
     assert_eq!((cost.repeated, cost.attempts), (CONCURRENCY, CONCURRENCY));
-    assert!(next.terminate().status.success());
+    stop_well([next]);
 }
 
 /// Answers come, and cannot be written down.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use shared::db::DbConnection;
 
-use crate::harness::{Drain, TestDatabase, lasting, on_each_database};
+use crate::harness::{Drain, TestDatabase, lasting, on_each_database, stop_well};
 
 on_each_database!(a_database_that_keeps_all_writers_waiting_costs_nothing);
 
@@ -30,7 +30,5 @@ async fn a_database_that_keeps_all_writers_waiting_costs_nothing(database: &Test
     connection.batch_execute("COMMIT").unwrap();
     incident.is_over();
     drain.close_books(&incident).await;
-    for relay in relays {
-        assert!(relay.terminate().status.success());
-    }
+    stop_well(relays);
 }

@@ -2,7 +2,7 @@
 
 use wechat_sandbox::{Api, Fault, FaultAction};
 
-use crate::harness::{Drain, TestDatabase, on_each_database};
+use crate::harness::{Drain, TestDatabase, on_each_database, stop_well};
 
 on_each_database!(
     requests_that_hang_are_sent_again,
@@ -30,7 +30,7 @@ async fn misbehave(database: &TestDatabase, name: &str, action: FaultAction) -> 
     incident.is_over();
     let cost = drain.close_books(&incident).await;
     assert_eq!(cost.attempts, STRUCK, "each counts once");
-    assert!(relay.terminate().status.success());
+    stop_well([relay]);
     cost.repeated
 }
 

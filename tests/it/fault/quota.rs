@@ -10,7 +10,7 @@ use shared::outbox::{Status, holds};
 use wechat_sandbox::{Api, QuotaMode, SandboxConfig};
 
 use crate::harness::{
-    Drain, TestDatabase, TestProcess, backlog_size, eventually, on_each_database, run,
+    Drain, TestDatabase, backlog_size, eventually, on_each_database, run, stop_well,
 };
 
 on_each_database!(
@@ -54,12 +54,6 @@ async fn until_held(drain: &Drain<'_>) {
     );
 }
 
-fn stop(relays: [TestProcess; 2]) {
-    for relay in relays {
-        assert!(relay.terminate().status.success());
-    }
-}
-
 async fn a_quota_that_is_used_up_holds_the_channel_until_midnight(database: &TestDatabase) {
     let drain = Drain::before(database, platform_with_a_quota()).await;
     let relays = [(); 2].map(|()| drain.relay(&[]));
@@ -72,7 +66,7 @@ async fn a_quota_that_is_used_up_holds_the_channel_until_midnight(database: &Tes
     let_midnight_come(database).await;
     incident.is_over();
     drain.close_books(&incident).await;
-    stop(relays);
+    stop_well(relays);
 }
 
 async fn a_quota_that_is_raised_is_used_once_an_operator_lifts_the_hold(database: &TestDatabase) {
@@ -89,7 +83,7 @@ async fn a_quota_that_is_raised_is_used_once_an_operator_lifts_the_hold(database
     assert!(lifted.status.success(), "{}", lifted.said);
     incident.is_over();
     drain.close_books(&incident).await;
-    stop(relays);
+    stop_well(relays);
 }
 
 /// The relays go by the database's clock, which cannot be moved; what waits for midnight is moved to

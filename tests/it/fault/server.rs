@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Text};
 use shared::db::DbConnection;
 
 use crate::harness::{
-    CONCURRENCY, Drain, Stop, TestCluster, TestDatabase, TestProcess, eventually, lasting,
+    CONCURRENCY, Drain, Stop, TestCluster, TestDatabase, eventually, lasting, stop_well,
 };
 
 /// A claim may stand whose confirmation was lost with the connection. Nobody knows of it until its
@@ -22,13 +22,6 @@ const IN_HAND: usize = 2 * CONCURRENCY;
 
 /// A server is away for this long, and relays have no connection.
 const AWAY: Duration = Duration::from_secs(4);
-
-fn stop(relays: [TestProcess; 2]) {
-    for relay in relays {
-        let ended = relay.terminate();
-        assert!(ended.status.success(), "{}", ended.said);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_restarted_loses_no_committed_assignment() {
@@ -66,7 +59,7 @@ async fn restart(name: &str, how: Stop) {
         cost.repeated, 0,
         "what was accepted was recorded in the end"
     );
-    stop(relays);
+    stop_well(relays);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +85,7 @@ async fn connections_that_are_cut_under_load_repeat_nothing() {
         cost.repeated, 0,
         "what was accepted was recorded in the end"
     );
-    stop(relays);
+    stop_well(relays);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +118,7 @@ async fn a_server_that_has_no_connection_left_is_waited_for() {
         cost.repeated, 0,
         "what was accepted was recorded in the end"
     );
-    stop(relays);
+    stop_well(relays);
 }
 
 /// The connections that relays have, which say so; not those of the test.

@@ -145,6 +145,24 @@ impl<'database> Drain<'database> {
     }
 }
 
+/// Stops relays, each of which must end well and have written down all it knew.
+pub fn stop_well(relays: impl IntoIterator<Item = TestProcess>) {
+    for relay in relays {
+        let ended = relay.terminate();
+        assert!(ended.status.success(), "{}", ended.said);
+        assert!(
+            !ended.said.contains("could not be settled"),
+            "{}",
+            ended.said
+        );
+        assert!(
+            !ended.said.contains("could not be written"),
+            "{}",
+            ended.said
+        );
+    }
+}
+
 /// Lets real time pass while a fault lasts: it is what the processes measure.
 pub async fn lasting(duration: Duration) {
     let nothing = std::future::pending::<()>();

@@ -22,7 +22,7 @@ pub use cluster::{Stop, TestCluster};
 pub use database::TestDatabase;
 pub(crate) use database::on_each_database;
 pub use disk::SmallDisk;
-pub use drain::{CONCURRENCY, Drain, backlog_size, lasting};
+pub use drain::{CONCURRENCY, Drain, backlog_size, lasting, stop_well};
 pub use eventually::eventually;
 pub use gate::Gate;
 pub use message::{accepted, message, moment, refused, relay, report, retry, seconds, settlement};
