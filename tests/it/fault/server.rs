@@ -10,7 +10,8 @@ use diesel::sql_types::{BigInt, Text};
 use shared::db::DbConnection;
 
 use crate::harness::{
-    CONCURRENCY, Drain, Stop, TestCluster, TestDatabase, eventually, lasting, stop_well,
+    CONCURRENCY, Drain, Stop, TestCluster, TestDatabase, TestProcess, eventually, lasting,
+    stop_well,
 };
 
 /// A claim may stand whose confirmation was lost with the connection. Nobody knows of it until its
@@ -102,6 +103,8 @@ async fn a_server_that_has_no_connection_left_is_waited_for() {
         .interrupting(IN_HAND);
     let mut administrator = database.connection();
     let mut taken = Vec::new();
+    // They stand still for the moment in which it is decided who gets the connections.
+    relays.iter().for_each(TestProcess::freeze);
     eventually("the relays have no connection any more", async || {
         connections.cut(&mut administrator);
         taken.extend(std::iter::from_fn(|| {
@@ -110,6 +113,7 @@ async fn a_server_that_has_no_connection_left_is_waited_for() {
         connections.count(&mut administrator) == 0
     })
     .await;
+    relays.iter().for_each(TestProcess::thaw);
     lasting(AWAY).await;
     drop(taken);
     incident.is_over();

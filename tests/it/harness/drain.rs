@@ -11,7 +11,7 @@ use shared::notification::{Kind, Notice, Reach, notify};
 use wechat_sandbox::SandboxConfig;
 
 use super::books::Incident;
-use super::{Employee, RelayStage, TestDatabase, TestProcess, assignment, eventually, moment};
+use super::{Employee, RelayStage, TestDatabase, TestProcess, assignment, eventually};
 
 /// Requests that one relay has under way at most: so many outcomes its death can leave unknown.
 pub const CONCURRENCY: usize = 8;
@@ -83,12 +83,14 @@ impl<'database> Drain<'database> {
             reach: Reach::AllChannels,
             request_id: None,
         };
+        // Due one after the other, as in life: what is taken back is older than what waits behind it.
+        let now = SystemClock.now();
         let channels: ChannelSet = [Channel::WechatSubscribe].into_iter().collect();
         let write = self
             .stage
             .database
             .database()
-            .write(move |transaction| notify(transaction, &notice, channels, moment()));
+            .write(move |transaction| notify(transaction, &notice, channels, now));
         let committed = write.await.is_ok();
         if committed {
             self.committed.insert(round);
