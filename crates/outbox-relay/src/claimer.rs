@@ -17,6 +17,8 @@ use crate::slots::{Slot, Slots, Unsettled};
 /// A message in hand: it occupies a slot of its channel until it is answered.
 pub(crate) struct MessageInHand {
     pub(crate) addressed: AddressedMessage,
+    /// When its claim began.
+    pub(crate) claimed_at: std::time::Instant,
     pub(crate) slot: Slot,
     pub(crate) unsettled: Unsettled,
 }
@@ -69,7 +71,7 @@ pub(crate) async fn claim_messages(
             Look::Found { messages, rest } => {
                 drained_once = false;
                 outage_pause = OUTAGE_PAUSE_MIN;
-                claimer.hand_over(messages, &claimed);
+                claimer.hand_over(messages, signals.looked_at, &claimed);
                 match rest {
                     Rest::MayBeThere => continue,
                     Rest::NeedsOtherSlots => Pause::UntilSignal,
@@ -225,6 +227,7 @@ impl Claimer {
     fn hand_over(
         &self,
         messages: Vec<AddressedMessage>,
+        claimed_at: Instant,
         claimed: &mpsc::UnboundedSender<Vec<MessageInHand>>,
     ) {
         let in_hand = messages
@@ -234,6 +237,7 @@ impl Claimer {
                 let (slot, unsettled) = self.slots.occupy(recipient);
                 MessageInHand {
                     addressed,
+                    claimed_at: claimed_at.into_std(),
                     slot,
                     unsettled,
                 }
@@ -251,7 +255,7 @@ impl Claimer {
         limit_below_high: usize,
     ) -> Result<Vec<AddressedMessage>, DbError> {
         let context = &self.context;
-        if !context.liveness.may_send() {
+        if !context.liveness.may_claim() {
             return Err(DbError::Unavailable(
                 "the heartbeat could not be renewed".to_owned(),
             ));

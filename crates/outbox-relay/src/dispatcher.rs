@@ -67,7 +67,7 @@ pub(crate) async fn dispatch_messages(
 }
 
 async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessage {
-    let settlement = deliver(&context, &message.addressed).await;
+    let settlement = deliver(&context, &message.addressed, message.claimed_at).await;
     drop(message.slot);
     FinishedMessage {
         settlement,
@@ -76,14 +76,29 @@ async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessag
 }
 
 /// One attempt, from the claimed message to what is to become of it.
-async fn deliver(context: &Context, addressed: &AddressedMessage) -> Settlement {
+async fn deliver(
+    context: &Context,
+    addressed: &AddressedMessage,
+    claimed_at: Instant,
+) -> Settlement {
     let message = &addressed.message;
     let started_at = context.clock.now();
     let started = Instant::now();
     let controls = context.controls();
+    let reason_not_to_send = || reason_not_to_send(context, addressed, claimed_at);
     let outcome = match prepare(addressed) {
-        Ok(request) => match reason_not_to_send(context, addressed) {
-            None => send(context, message.channel, &request, controls.rules()).await,
+        Ok(request) => match reason_not_to_send() {
+            None => {
+                let rules = controls.rules();
+                send(
+                    context,
+                    message.channel,
+                    &request,
+                    rules,
+                    reason_not_to_send,
+                )
+                .await
+            }
             Some(reason) => SendOutcome::NotTried(reason),
         },
         Err(outcome) => outcome,
@@ -121,7 +136,11 @@ async fn deliver(context: &Context, addressed: &AddressedMessage) -> Settlement 
 }
 
 /// Looked at immediately before sending: time has passed since the claim.
-fn reason_not_to_send(context: &Context, addressed: &AddressedMessage) -> Option<&'static str> {
+fn reason_not_to_send(
+    context: &Context,
+    addressed: &AddressedMessage,
+    claimed_at: Instant,
+) -> Option<&'static str> {
     // A token, the message, a new token, the message again.
     let end_at_the_latest = context
         .clock
@@ -129,7 +148,7 @@ fn reason_not_to_send(context: &Context, addressed: &AddressedMessage) -> Option
         .after(context.config.request_timeout * 4);
     if context.stopping.is_cancelled() {
         Some("the relay is stopping")
-    } else if !context.liveness.may_send() {
+    } else if !context.liveness.may_send(claimed_at) {
         Some("the relay could not renew its heartbeat")
     } else if context.is_held(addressed.message.channel) {
         Some("the channel is held")
@@ -150,9 +169,10 @@ async fn send(
     channel: Channel,
     request: &PreparedRequest,
     rules: &Rules,
+    reason_not_to_send: impl Fn() -> Option<&'static str>,
 ) -> SendOutcome {
     tokio::select! {
-        outcome = context.platforms.send(request, rules) => outcome,
+        outcome = context.platforms.send(request, rules, reason_not_to_send) => outcome,
         () = context.grace_over.cancelled() => {
             let reason = "the relay was stopped before the answer came".to_owned();
             let error = CallError::NoAnswer { reason, http_status: None };

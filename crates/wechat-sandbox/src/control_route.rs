@@ -126,7 +126,7 @@ async fn list() -> Answer {
         "POST /control/clock": "{advanceSeconds} -> {now}",
         "GET /control/clock": "-> {now}",
         "POST /control/latency": "{millis}",
-        "POST /control/faults": "{api, match?: {openid?, templateId?, textContains?}, times?: n|always, skip?, action: {errcode, errmsg?} | {delayMs} | {hang: true} | {resetBeforeAnswer: true} | {resetMidBody: true} | {httpStatus, body?} | {rawBody} | {redirect} | {expireTokens: true}}; processed: true|false inside the action; or a list",
+        "POST /control/faults": "{api, match?: {openid?, templateId?, textContains?}, times?: n|always, skip?, action: {errcode, errmsg?} | {delayMs} | {hang: true} | {resetBeforeAnswer: true} | {resetMidBody: true} | {httpStatus, body?} | {rawBody} | {longBody} | {redirect} | {expireTokens: true}}; processed: true|false inside the action; or a list",
         "GET /control/faults": "those still to strike",
         "DELETE /control/faults": "all of them; /control/faults/{id} for one",
         "GET /control/messages": "?since=&openid=&templateId=&api=",

@@ -48,6 +48,8 @@ pub enum FaultAction {
     },
     /// HTTP 200 with this instead of the JSON.
     RawBody(String),
+    /// The true answer, followed by blanks up to this many bytes.
+    LongBody(usize),
     /// 302 to this address.
     Redirect(String),
     /// Every token issued so far expires, then the request is processed.
@@ -106,9 +108,10 @@ impl Fault {
     /// Strikes the next request to any endpoint, once.
     pub fn on_any(action: FaultAction) -> Self {
         let processing = match action {
-            FaultAction::Delay(_) | FaultAction::ResetMidBody | FaultAction::ExpireTokens => {
-                Processing::Performed
-            }
+            FaultAction::Delay(_)
+            | FaultAction::ResetMidBody
+            | FaultAction::LongBody(_)
+            | FaultAction::ExpireTokens => Processing::Performed,
             FaultAction::Errcode { .. }
             | FaultAction::Hang
             | FaultAction::ResetBeforeAnswer
@@ -235,6 +238,7 @@ impl FaultAction {
             Self::ResetMidBody => "resetMidBody",
             Self::HttpStatus { .. } => "httpStatus",
             Self::RawBody(_) => "rawBody",
+            Self::LongBody(_) => "longBody",
             Self::Redirect(_) => "redirect",
             Self::ExpireTokens => "expireTokens",
         }

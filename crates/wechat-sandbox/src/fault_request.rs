@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::fault::{Fault, FaultAction, FaultMatch, Times};
 
+/// The longest answer: it is made in memory.
+const LONG_BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+
 /// A fault to be scripted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +37,7 @@ struct ActionRequest {
     http_status: Option<u16>,
     body: Option<String>,
     raw_body: Option<String>,
+    long_body: Option<usize>,
     redirect: Option<String>,
     expire_tokens: Option<bool>,
     processed: Option<bool>,
@@ -43,6 +47,13 @@ impl TryFrom<FaultRequest> for Fault {
     type Error = String;
 
     fn try_from(request: FaultRequest) -> Result<Self, String> {
+        if request
+            .action
+            .long_body
+            .is_some_and(|bytes| bytes > LONG_BODY_BYTES_MAX)
+        {
+            return Err(format!("longBody: at most {LONG_BODY_BYTES_MAX} bytes"));
+        }
         let processed = request.action.processed;
         let mut fault = Self::on_any(request.action.into_action()?);
         if request.api != "any" {
@@ -90,6 +101,7 @@ impl ActionRequest {
                 FaultAction::HttpStatus { status, body }
             }),
             self.raw_body.map(FaultAction::RawBody),
+            self.long_body.map(FaultAction::LongBody),
             self.redirect.map(FaultAction::Redirect),
             flag(self.expire_tokens, FaultAction::ExpireTokens),
         ]
@@ -100,7 +112,7 @@ impl ActionRequest {
             (Some(action), true) => Ok(action),
             _ => Err(
                 "action: exactly one of errcode, delayMs, hang, resetBeforeAnswer, \
-                      resetMidBody, httpStatus, rawBody, redirect, expireTokens"
+                      resetMidBody, httpStatus, rawBody, longBody, redirect, expireTokens"
                     .to_owned(),
             ),
         }
@@ -119,6 +131,8 @@ mod tests {
                 r#"{"api":"any","times":"always","action":{"httpStatus":502,"body":"x"}}"#,
                 true,
             ),
+            (r#"{"api":"any","action":{"longBody":100000}}"#, true),
+            (r#"{"api":"any","action":{"longBody":100000000}}"#, false),
             (r#"{"api":"token","action":{}}"#, false),
             (
                 r#"{"api":"token","action":{"hang":true,"delayMs":1}}"#,

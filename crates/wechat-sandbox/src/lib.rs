@@ -49,10 +49,10 @@
 //! `clear_quota` or `any`; `match` is `{openid?, templateId?, textContains?}`; `times` a number (1)
 //! or `"always"`; `skip` lets that many fitting requests pass first. `action` is one of
 //! `{errcode, errmsg?}`, `{delayMs}`, `{hang: true}`, `{resetBeforeAnswer: true}`,
-//! `{resetMidBody: true}`, `{httpStatus, body?}`, `{rawBody}`, `{redirect}`,
-//! `{expireTokens: true}`, with `processed: true|false` beside it: whether the request takes
-//! effect although its answer is broken. It does by default for `delayMs`, `resetMidBody` and
-//! `expireTokens`.
+//! `{resetMidBody: true}`, `{httpStatus, body?}`, `{rawBody}`, `{longBody: bytes}`,
+//! `{redirect}`, `{expireTokens: true}`, with `processed: true|false` beside it: whether the
+//! request takes effect although its answer is broken. It does by default for `delayMs`,
+//! `resetMidBody`, `longBody` and `expireTokens`.
 
 mod api;
 mod call;

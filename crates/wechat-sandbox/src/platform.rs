@@ -59,6 +59,11 @@ pub(crate) async fn answer(
                 .body(body.clone())
         }
         Some(FaultAction::RawBody(body)) => json(body.clone()),
+        Some(FaultAction::LongBody(bytes)) => {
+            let mut body = decided(received);
+            body.extend(std::iter::repeat_n(' ', bytes.saturating_sub(body.len())));
+            json(body)
+        }
         Some(FaultAction::Redirect(address)) => HttpResponse::Found()
             .insert_header((LOCATION, address.as_str()))
             .finish(),

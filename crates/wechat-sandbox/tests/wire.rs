@@ -573,6 +573,7 @@ async fn broken_answers_deliver_only_when_processed() {
             json!({"resetMidBody": true}),
             json!({"httpStatus": 502, "body": "<html>"}),
             json!({"rawBody": "garbage"}),
+            json!({"longBody": 100_000}),
             json!({"redirect": "http://127.0.0.1:9/"}),
             json!({"errcode": -1}),
         ] {

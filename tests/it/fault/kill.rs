@@ -1,116 +1,110 @@
-use std::time::Instant;
+//! `kill -9`, at each stage of a message's way.
 
-use serde_json::json;
-use shared::domain::{Channel, UserId};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use shared::db::DbConnection;
 use shared::outbox::Status;
+use wechat_sandbox::{Api, Fault, FaultAction};
 
-use crate::harness::{RelayStage, TestDatabase, TestProcess, assignment, on_each_database};
+use crate::harness::{CONCURRENCY, Drain, TestDatabase, on_each_database, stop_well};
 
 on_each_database!(
-    messages_of_a_killed_relay_are_delivered_by_the_other,
-    messages_of_a_killed_relay_are_delivered_by_the_next,
-    a_relay_that_is_told_to_stop_ends_well_and_soon,
+    a_relay_killed_under_load_leaves_its_messages_to_the_other,
+    a_relay_killed_after_the_claim_has_sent_nothing,
+    a_relay_killed_after_the_request_was_written_repeats_what_was_taken,
+    a_relay_killed_before_it_could_settle_repeats_what_was_answered,
 );
 
-/// How many messages wait when a relay is killed: a few for every day, many with `FAULT_MESSAGES`.
-fn messages() -> usize {
-    std::env::var("FAULT_MESSAGES").map_or(600, |count| count.parse().unwrap())
-}
+/// Longer than these cases last: nothing ends by a time-out here.
+const PATIENT: &[&str] = &["--request-timeout", "20s", "--lease", "100s"];
 
-/// Requests that a relay has under way at most: so many outcomes a kill can leave unknown.
-const CONCURRENCY: usize = 8;
-
-async fn stage_with_backlog(database: &TestDatabase) -> RelayStage<'_> {
-    let stage = RelayStage::on(database).await;
-    let recipients: Vec<UserId> = stage
-        .employees(60)
-        .await
-        .into_iter()
-        .map(|employee| employee.id)
-        .collect();
-    for round in 0..messages() / recipients.len() {
-        // Every message different, so that the sandbox can tell a repeat.
-        let mut data = assignment();
-        data.insert("customerName".to_owned(), json!(format!("客户{round}")));
-        stage
-            .assign_with(&recipients, &[Channel::WechatSubscribe], data)
-            .await;
-    }
-    stage
-        .sandbox
-        .set_latency(std::time::Duration::from_millis(3));
-    stage
-}
-
-fn start_relay(stage: &RelayStage<'_>) -> TestProcess {
-    TestProcess::start(
-        "outbox-relay",
-        &stage.relay_arguments(&["--concurrency", &CONCURRENCY.to_string()]),
-    )
-}
-
-async fn assert_all_delivered(stage: &RelayStage<'_>, repeats_max: usize) {
-    stage.until_status(Status::Sent, messages()).await;
-    let stats = stage.sandbox.stats();
-    let repeats = usize::try_from(stats.duplicates).unwrap();
-    assert!(
-        repeats <= repeats_max,
-        "{repeats} repeats, {repeats_max} at most"
-    );
-    assert_eq!(
-        usize::try_from(stats.accepted).unwrap(),
-        messages() + repeats
-    );
-    println!(
-        "{} sent, {} accepted by the platform, {repeats} repeated",
-        messages(),
-        stats.accepted
-    );
-}
-
-async fn messages_of_a_killed_relay_are_delivered_by_the_other(database: &TestDatabase) {
-    let stage = stage_with_backlog(database).await;
-    let (doomed, other) = (start_relay(&stage), start_relay(&stage));
-    stage.sandbox.until(|stats| stats.accepted >= 100).await;
+async fn a_relay_killed_under_load_leaves_its_messages_to_the_other(database: &TestDatabase) {
+    let drain = Drain::on(database).await;
+    let (doomed, other) = (drain.relay(&[]), drain.relay(&[]));
+    drain.until_under_way().await;
+    let mut incident = drain
+        .incident("kill -9, under load")
+        .interrupting(CONCURRENCY);
     doomed.kill();
-    assert_all_delivered(&stage, CONCURRENCY).await;
-    assert!(other.terminate().status.success());
+    incident.is_over();
+    let next = drain.relay(&[]);
+    drain.close_books(&incident).await;
+    stop_well([other, next]);
 }
 
-async fn messages_of_a_killed_relay_are_delivered_by_the_next(database: &TestDatabase) {
-    let stage = stage_with_backlog(database).await;
-    let doomed = start_relay(&stage);
-    stage.sandbox.until(|stats| stats.accepted >= 100).await;
+async fn a_relay_killed_after_the_claim_has_sent_nothing(database: &TestDatabase) {
+    let drain = Drain::on(database).await;
+    // What was claimed waits for a token that does not come.
+    let no_token = Fault::on(Api::StableToken, FaultAction::Hang);
+    drain.stage.sandbox.add_fault(no_token);
+    let doomed = drain.relay(PATIENT);
+    drain.until_in_flight(1).await;
+    drain.stage.until_status(Status::Sending, CONCURRENCY).await;
+    let mut incident = drain
+        .incident("kill -9, after the claim")
+        .interrupting(CONCURRENCY);
     doomed.kill();
-    let next = start_relay(&stage);
-    assert_all_delivered(&stage, CONCURRENCY).await;
-    assert!(next.terminate().status.success());
+    incident.is_over();
+    let next = drain.relay(&[]);
+    let cost = drain.close_books(&incident).await;
+    assert_eq!((cost.repeated, cost.attempts), (0, CONCURRENCY));
+    stop_well([next]);
 }
 
-async fn a_relay_that_is_told_to_stop_ends_well_and_soon(database: &TestDatabase) {
-    let stage = stage_with_backlog(database).await;
-    let relay = start_relay(&stage);
-    stage.sandbox.until(|stats| stats.accepted >= 100).await;
-    let asked_at = Instant::now();
-    let ended = relay.terminate();
-    assert!(ended.status.success(), "{}", ended.said);
-    assert!(asked_at.elapsed().as_secs() < 10);
-
-    let stats = stage.sandbox.stats();
-    let messages = database.messages().await;
-    let sent = messages
-        .iter()
-        .filter(|message| message.status == Status::Sent)
-        .count();
+async fn a_relay_killed_after_the_request_was_written_repeats_what_was_taken(
+    database: &TestDatabase,
+) {
+    const TAKEN: u32 = CONCURRENCY as u32 / 2;
+    let drain = Drain::on(database).await;
+    // Half of the requests are lost on the way, half only lose their answer.
+    let hang = || Fault::on(Api::SubscribeSend, FaultAction::Hang).times(TAKEN);
+    drain.stage.sandbox.add_fault(hang().processed());
+    drain.stage.sandbox.add_fault(hang().unprocessed());
+    let doomed = drain.relay(PATIENT);
+    drain.until_in_flight(CONCURRENCY).await;
+    let mut incident = drain
+        .incident("kill -9, after the request was written")
+        .interrupting(CONCURRENCY);
+    doomed.kill();
+    incident.is_over();
+    let next = drain.relay(&[]);
+    let cost = drain.close_books(&incident).await;
     assert_eq!(
-        u64::try_from(sent).unwrap(),
-        stats.accepted,
-        "what was accepted is recorded"
+        (cost.repeated, cost.attempts),
+        (TAKEN as usize, CONCURRENCY)
     );
-    assert!(
-        messages
-            .iter()
-            .all(|m| m.status == Status::Sent || (m.status, m.attempt) == (Status::Pending, 0)),
-        "nothing is left leased and no attempt is used up"
-    );
+    stop_well([next]);
+}
+
+async fn a_relay_killed_before_it_could_settle_repeats_what_was_answered(database: &TestDatabase) {
+    let drain = Drain::on(database).await;
+    // Long enough to get in between.
+    drain.stage.sandbox.set_latency(Duration::from_millis(500));
+    let doomed = drain.relay(PATIENT);
+    drain.until_in_flight(CONCURRENCY).await;
+    let mut connection = database.connection();
+    keep_settlements_waiting(&mut connection);
+    drain.until_in_flight(0).await;
+    assert_eq!(drain.stage.sandbox.stats().accepted, CONCURRENCY as u64);
+    let mut incident = drain
+        .incident("kill -9, before the settlement")
+        .interrupting(CONCURRENCY);
+    doomed.kill();
+    connection.batch_execute("COMMIT").unwrap();
+    incident.is_over();
+    drain.stage.sandbox.set_latency(Duration::from_millis(20));
+    let next = drain.relay(&[]);
+    let cost = drain.close_books(&incident).await;
+    assert_eq!((cost.repeated, cost.attempts), (CONCURRENCY, CONCURRENCY));
+    stop_well([next]);
+}
+
+/// Answers come, and cannot be written down.
+fn keep_settlements_waiting(connection: &mut DbConnection) {
+    let sql = match connection {
+        DbConnection::Sqlite(_) => "BEGIN IMMEDIATE",
+        DbConnection::Postgres(_) => "BEGIN; LOCK TABLE outbox_messages IN EXCLUSIVE MODE",
+    };
+    connection.batch_execute(sql).unwrap();
 }

@@ -1,4 +1,5 @@
 use std::env;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -33,7 +34,12 @@ enum Place {
 impl TestDatabase {
     /// The embedded database.
     pub async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::sqlite_in(&env::temp_dir()).await
+    }
+
+    /// The embedded database, in a folder of its own in `place`.
+    pub async fn sqlite_in(place: &Path) -> Self {
+        let folder = tempfile::tempdir_in(place).unwrap();
         let url = DatabaseUrl::sqlite_file(&folder.path().join("test.db"));
         Self::migrated(url, Place::Folder { _folder: folder }).await
     }
@@ -43,6 +49,11 @@ impl TestDatabase {
         let server = env::var("TEST_POSTGRES_URL").unwrap_or_else(|_| {
             panic!("TEST_POSTGRES_URL is not set: run ./scripts/test, which starts a PostgreSQL for the tests")
         });
+        Self::on_server(&server).await
+    }
+
+    /// In a schema of its own on this server.
+    pub async fn on_server(server: &str) -> Self {
         // Sortable, unique, and valid as a name without quotes.
         let name = format!("test_{}", OutboxMessageId::generate()).replace('-', "_");
         let separator = if server.contains('?') { '&' } else { '?' };

@@ -1,8 +1,12 @@
 //! What tests stand on: databases, messages, and waiting without sleeping blindly.
 
 mod api;
+mod books;
+mod cluster;
 mod contents;
 mod database;
+mod disk;
+mod drain;
 mod eventually;
 mod gate;
 mod message;
@@ -14,11 +18,14 @@ mod staff;
 mod trouble;
 
 pub use api::{Answer, PASSWORD, SECRET, Session, TestApi};
+pub use cluster::{Stop, TestCluster};
 pub use database::TestDatabase;
 pub(crate) use database::on_each_database;
+pub use disk::SmallDisk;
+pub use drain::{CONCURRENCY, Drain, backlog_size, lasting, stop_well};
 pub use eventually::eventually;
 pub use gate::Gate;
 pub use message::{accepted, message, moment, refused, relay, report, retry, seconds, settlement};
 pub use process::{Ended, TestProcess, run};
-pub use relay::{RelayStage, assignment};
+pub use relay::{Employee, RelayStage, assignment};
 pub use trouble::{pool, refuse_inserts};

@@ -37,10 +37,34 @@ impl Ended {
 impl TestProcess {
     /// Starts a program of this workspace with an empty environment.
     pub fn start(program: &str, arguments: &[String]) -> Self {
-        let mut child = Command::new(path_of(program))
-            .args(arguments)
+        let mut command = Command::new(path_of(program));
+        command.args(arguments);
+        Self::start_command(command, &[])
+    }
+
+    /// Starts a program of this workspace with nothing but this in its environment.
+    pub fn start_with(program: &str, arguments: &[String], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(path_of(program));
+        command.args(arguments);
+        Self::start_command(command, environment)
+    }
+
+    /// Starts a program that is told of a file that became too large, and not killed for it.
+    pub fn start_despite_size_limits(program: &str, arguments: &[String]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        // What is ignored stays ignored across an exec.
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(path_of(program))
+            .args(arguments);
+        Self::start_command(command, &[])
+    }
+
+    fn start_command(mut command: Command, environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env_clear()
             .env("USER", "tester")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -71,15 +95,30 @@ impl TestProcess {
 
     /// SIGTERM, and waits until it has ended.
     pub fn terminate(self) -> Ended {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
         self.end()
+    }
+
+    /// SIGSTOP: it stands still and does not know it.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on where it stood.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status();
+        assert!(kill.unwrap().success(), "SIG{name}");
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until it has ended by itself.

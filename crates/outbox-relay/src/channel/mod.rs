@@ -101,8 +101,15 @@ impl Platforms {
         })
     }
 
-    /// Sends a prepared message: once, or twice if the platform asks for a new token.
-    pub async fn send(&self, request: &PreparedRequest, rules: &Rules) -> SendOutcome {
+    /// Sends a prepared message: once, or twice if the platform asks for a new token. Waiting for a
+    /// token takes time, in which the message may have become somebody else's: `reason_not_to_send`
+    /// is asked after it.
+    pub async fn send(
+        &self,
+        request: &PreparedRequest,
+        rules: &Rules,
+        reason_not_to_send: impl Fn() -> Option<&'static str>,
+    ) -> SendOutcome {
         let Some(platform) = &self.mini_program else {
             return SendOutcome::NotTried("the channel is not configured on this relay");
         };
@@ -110,13 +117,19 @@ impl Platforms {
             Ok(token) => token,
             Err(error) => return SendOutcome::NoToken(error),
         };
+        if let Some(reason) = reason_not_to_send() {
+            return SendOutcome::NotTried(reason);
+        }
         let outcome = platform.send_with(&token, request).await;
         if !asks_for_a_new_token(&outcome, rules) {
             return outcome;
         }
         platform.token_slot.expire_if_current(&token);
         match platform.token_slot.get().await {
-            Ok(token) => platform.send_with(&token, request).await,
+            Ok(token) => match reason_not_to_send() {
+                None => platform.send_with(&token, request).await,
+                Some(reason) => SendOutcome::NotTried(reason),
+            },
             Err(error) => SendOutcome::NoToken(error),
         }
     }

@@ -59,7 +59,7 @@ impl From<DieselError> for DbError {
             DatabaseErrorKind::ForeignKeyViolation => Self::Reference(named()),
             DatabaseErrorKind::CheckViolation => Self::Constraint(named()),
             DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-                Self::Unavailable(information.message().to_owned())
+                Self::Unavailable(in_one_line(information.message()))
             }
             DatabaseErrorKind::SerializationFailure
             | DatabaseErrorKind::ReadOnlyTransaction
@@ -69,13 +69,18 @@ impl From<DieselError> for DbError {
             | DatabaseErrorKind::Unknown
             | _ => {
                 if says_the_database_is_gone(information.message()) {
-                    Self::Unavailable(information.message().to_owned())
+                    Self::Unavailable(in_one_line(information.message()))
                 } else {
                     Self::Query(error)
                 }
             }
         }
     }
+}
+
+/// One driver breaks its sentences into lines; a log line must read alone.
+fn in_one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Neither driver has a kind of its own for these.
@@ -92,6 +97,9 @@ fn says_the_database_is_gone(message: &str) -> bool {
         // Somebody can make room, and nothing is wrong with what was to be written.
         "disk is full",
         "No space left",
+        "Disk quota exceeded",
+        "File too large",
+        "could not extend file",
         "disk I/O error",
         // Somebody else was in the way, and will not be for ever.
         "canceling statement",
@@ -110,4 +118,40 @@ pub enum ConnectError {
     /// It can, but its schema is not the one this program was built for.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(message: &str) -> DbError {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())).into()
+    }
+
+    #[test]
+    fn whatever_passes_by_itself_or_by_a_persons_hand_is_unavailable() {
+        for message in [
+            "could not extend file \"base/5/16537\": No space left on device",
+            "could not extend file \"base/5/16537\": wrote only 4096 of 8192 bytes at block 9",
+            "could not write to file \"pg_wal/xlogtemp.1\": Disk quota exceeded",
+            "could not write block 3 of temporary file: File too large",
+            "database or disk is full",
+        ] {
+            assert!(
+                matches!(error(message), DbError::Unavailable(_)),
+                "{message}"
+            );
+        }
+        let refused = error("value too long for type character varying(5)");
+        assert!(matches!(refused, DbError::Query(_)), "{refused}");
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let error = error("server closed the connection unexpectedly\n\tThis probably means …\n");
+        assert_eq!(
+            error.to_string(),
+            "database unavailable: server closed the connection unexpectedly This probably means …"
+        );
+    }
 }

@@ -173,19 +173,23 @@ pub fn lift_hold(
     now: UtcTimestamp,
 ) -> Result<bool, DbError> {
     let connection = transaction.connection();
-    let reason: Option<String> = channel_holds::table
+    let held_for: Option<(Option<i64>, String)> = channel_holds::table
         .find(channel)
-        .select(channel_holds::reason)
+        .select((channel_holds::errcode, channel_holds::reason))
         .first(connection)
         .optional()?;
-    let Some(reason) = reason else {
+    let Some((errcode, reason)) = held_for else {
         return Ok(false);
     };
+    // By the code where there is one: the platform's words differ with every request.
+    let same_cause = outbox_messages::last_errcode
+        .eq(errcode)
+        .or(outbox_messages::last_error.eq(reason));
     let waiting_for_the_probe = outbox_messages::table
         .filter(dialect::is_pending())
         .filter(outbox_messages::channel.eq(channel))
         .filter(outbox_messages::due_at.gt(now))
-        .filter(outbox_messages::last_error.eq(reason));
+        .filter(same_cause);
     diesel::update(waiting_for_the_probe)
         .set(outbox_messages::due_at.eq(now))
         .execute(connection)?;

@@ -30,6 +30,7 @@ on_each_database! {
     an_operators_hold_and_its_end_are_in_the_operation_log,
     an_answer_about_the_message_alone_lifts_a_hold_too,
     lifting_answers_whether_there_was_a_hold,
+    whatever_caused_a_hold_is_due_again_when_it_is_lifted,
 }
 
 fn order(probe_at: Option<UtcTimestamp>) -> HoldOrder {
@@ -361,4 +362,36 @@ async fn lifting_answers_whether_there_was_a_hold(database: &TestDatabase) {
             .await;
         assert_eq!(lifted, expected);
     }
+}
+
+/// The platform's words differ with every request; the code does not.
+async fn whatever_caused_a_hold_is_due_again_when_it_is_lifted(database: &TestDatabase) {
+    database.leases_may_remain();
+    let relay = relay("a");
+    for _ in 0..2 {
+        database.enqueue(message()).await;
+    }
+    let refusals = database.claim(&relay, 2, moment()).await;
+    let refusals = refusals
+        .iter()
+        .zip(["rid: 1", "rid: 2"])
+        .map(|(message, rid)| {
+            let words = format!("reach max api daily quota limit {rid}");
+            let order = HoldOrder {
+                reason: words.clone(),
+                errcode: Some(45_009),
+                ..order(Some(at(3_600)))
+            };
+            let mut refusal =
+                settlement(message, Verdict::Released { hold: Some(order) }, moment());
+            refusal.report.error = Some(words);
+            refusal
+        });
+    database
+        .settle_all(&relay, refusals.collect(), moment())
+        .await;
+    database
+        .write(|transaction| outbox::lift_hold(transaction, Channel::WechatSubscribe, at(1)))
+        .await;
+    assert_eq!(database.claim(&relay, 10, at(1)).await.len(), 2);
 }

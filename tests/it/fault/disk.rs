@@ -1,0 +1,72 @@
+//! A disk that is full, until somebody makes room.
+
+use std::time::Duration;
+
+use crate::harness::{
+    CONCURRENCY, Drain, SmallDisk, TestCluster, TestDatabase, TestProcess, eventually, lasting,
+    stop_well,
+};
+
+/// Longer than a relay sends without being able to write down what it sends.
+const FULL: Duration = Duration::from_secs(4);
+
+async fn until_noticed(relay: &TestProcess) {
+    eventually("the relay has noticed", async || {
+        relay.said().contains("the database does not answer")
+    })
+    .await;
+}
+
+fn name_in_the_table(disk: &SmallDisk) -> String {
+    format!("the database's disk is full ({})", disk.kind())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_embedded_database_costs_nothing() {
+    let disk = SmallDisk::of_megabytes(64);
+    let database = TestDatabase::sqlite_in(disk.path()).await;
+    let drain = Drain::on(&database).await;
+    let relays = [(); 2].map(|()| {
+        TestProcess::start_despite_size_limits("outbox-relay", &drain.relay_arguments(&[]))
+    });
+    let writers = relays.each_ref().map(TestProcess::pid);
+    drain.until_under_way().await;
+    let mut incident = drain.incident(&name_in_the_table(&disk));
+    disk.fill(&writers);
+    for relay in &relays {
+        until_noticed(relay).await;
+    }
+    lasting(FULL).await;
+    disk.make_room(&writers);
+    incident.is_over();
+    drain.close_books(&incident).await;
+    stop_well(relays);
+}
+
+/// A server that cannot write its log any more gives up; then somebody makes room and starts it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_a_server_repeats_nothing() {
+    let disk = SmallDisk::of_megabytes(192);
+    let cluster =
+        TestCluster::start_in(disk.path(), &["max_wal_size = 32MB", "min_wal_size = 32MB"]);
+    let database = TestDatabase::on_server(&cluster.url()).await;
+    let drain = Drain::on(&database).await;
+    let relays = [(); 2].map(|()| drain.relay(&["--lease", "8s"]));
+    drain.until_under_way().await;
+    let mut incident = drain
+        .incident(&name_in_the_table(&disk))
+        .interrupting(2 * CONCURRENCY);
+    let writers = cluster.pids();
+    disk.fill(&writers);
+    until_noticed(&relays[0]).await;
+    lasting(FULL).await;
+    disk.make_room(&writers);
+    cluster.start_if_down();
+    incident.is_over();
+    let cost = drain.close_books(&incident).await;
+    assert_eq!(
+        cost.repeated, 0,
+        "what was accepted was recorded in the end"
+    );
+    stop_well(relays);
+}

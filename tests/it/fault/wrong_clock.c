@@ -1,0 +1,43 @@
+/* A host whose clock is wrong: preloaded into one process, moves what its wall clock shows by
+ * WRONG_CLOCK_SECONDS. The monotonic clock goes on as it does on such a host. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static long seconds_off(void)
+{
+    const char *seconds = getenv("WRONG_CLOCK_SECONDS");
+    return seconds ? atol(seconds) : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int failed = (int)syscall(SYS_clock_gettime, clock, now);
+    if (!failed && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        now->tv_sec += seconds_off();
+    return failed;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+    struct timespec precise;
+    (void)zone;
+    if (clock_gettime(CLOCK_REALTIME, &precise))
+        return -1;
+    now->tv_sec = precise.tv_sec;
+    now->tv_usec = precise.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *now)
+{
+    struct timespec precise;
+    if (clock_gettime(CLOCK_REALTIME, &precise))
+        return -1;
+    if (now)
+        *now = precise.tv_sec;
+    return precise.tv_sec;
+}
