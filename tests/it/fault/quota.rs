@@ -9,9 +9,7 @@ use shared::domain::Channel;
 use shared::outbox::{Status, holds};
 use wechat_sandbox::{Api, QuotaMode, SandboxConfig};
 
-use crate::harness::{
-    Drain, TestDatabase, backlog_size, eventually, on_each_database, run, stop_well,
-};
+use crate::harness::{Drain, TestDatabase, backlog_size, eventually, on_each_database, stop_well};
 
 on_each_database!(
     a_quota_that_is_used_up_holds_the_channel_until_midnight,
@@ -77,9 +75,10 @@ async fn a_quota_that_is_raised_is_used_once_an_operator_lifts_the_hold(database
     let mut app = platform_with_a_quota().apps.remove(0);
     app.daily_limits.insert(Api::SubscribeSend, 2 * quota());
     drain.stage.sandbox.put_app(app);
-    let mut arguments = drain.relay_arguments(&[]);
-    arguments.extend(["channels", "lift", Channel::WechatSubscribe.as_str()].map(str::to_owned));
-    let lifted = run("outbox-relay", &arguments);
+    let channel = Channel::WechatSubscribe.as_str();
+    let lifted = drain
+        .stage
+        .command(&["lift", channel, "--reason", "the quota was raised"]);
     assert!(lifted.status.success(), "{}", lifted.said);
     incident.is_over();
     drain.close_books(&incident).await;

@@ -199,10 +199,11 @@ impl<'database> RelayStage<'database> {
             DEMO_SECRET,
             "--wechat-cloud-env",
             DEMO_ENVIRONMENT,
+            // Long enough for a machine that is busy with other tests.
             "--connect-timeout",
-            "500ms",
-            "--request-timeout",
             "1s",
+            "--request-timeout",
+            "3s",
             "--poll-interval",
             "20ms",
             "--listen",

@@ -6,7 +6,7 @@ use shared::domain::Channel;
 use shared::outbox::{Status, relays};
 use wechat_sandbox::{Api, Fault, FaultAction};
 
-use crate::harness::{RelayStage, TestDatabase, on_each_database};
+use crate::harness::{RelayStage, TestDatabase, eventually, on_each_database};
 
 on_each_database!(
     a_stop_lets_requests_under_way_end_and_gives_the_rest_back,
@@ -67,7 +67,12 @@ async fn a_request_that_outlasts_the_grace_period_is_unknown(database: &TestData
         .add_fault(Fault::on(Api::SubscribeSend, FaultAction::Hang));
     let patient = ["--request-timeout", "10s", "--shutdown-grace", "50ms"];
     let relay = stage.relay_with(&patient, Until::Stopped).await;
+    // The message itself is under way, and not only the request for a token.
     stage.sandbox.until(|stats| stats.in_flight == 1).await;
+    eventually("the request hangs", async || {
+        stage.sandbox.faults().is_empty()
+    })
+    .await;
     relay.stop().await;
 
     let message = stage.only_message().await;
