@@ -59,6 +59,6 @@ async fn a_relay_frozen_between_claim_and_request_sends_nothing_when_it_goes_on(
     // Its token has come.
     drain.until_in_flight(0).await;
     let cost = drain.close_books(&incident).await;
-    assert_eq!((cost.repeated, cost.attempts), (0, CONCURRENCY));
+    assert_eq!(cost.repeated, 0);
     stop_well([frozen, other]);
 }
