@@ -80,7 +80,7 @@ async fn a_full_disk_under_a_server_repeats_nothing() {
         TestCluster::start_in(disk.path(), &["max_wal_size = 32MB", "min_wal_size = 32MB"]);
     let database = TestDatabase::on_server(&cluster.url()).await;
     let mut drain = Drain::on(&database).await;
-    let relays = [(); 2].map(|()| drain.relay(&["--lease", "8s"]));
+    let relays = [(); 2].map(|()| drain.relay(&["--lease", "10s", "--request-timeout", "2s"]));
     drain.until_under_way().await;
     let mut incident = drain
         .incident(&name_in_the_table(&disk))

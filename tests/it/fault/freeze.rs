@@ -16,7 +16,7 @@ on_each_database!(
 const FROZEN: Duration = Duration::from_millis(7_500);
 
 /// A lease that ends while its relay is frozen, and room for the requests in it.
-const SHORT_LEASE: &[&str] = &["--lease", "6s"];
+const SHORT_LEASE: &[&str] = &["--lease", "7s", "--request-timeout", "1400ms"];
 
 async fn a_frozen_relay_repeats_no_more_than_it_had_under_way(database: &TestDatabase) {
     let mut drain = Drain::on(database).await;
