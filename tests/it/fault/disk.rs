@@ -2,19 +2,47 @@
 
 use std::time::Duration;
 
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
 use crate::harness::{
-    CONCURRENCY, Drain, SmallDisk, TestCluster, TestDatabase, TestProcess, eventually, lasting,
-    stop_well,
+    CONCURRENCY, Drain, SmallDisk, TestCluster, TestDatabase, TestProcess, backlog_size,
+    eventually, lasting, stop_well,
 };
 
 /// Longer than a relay sends without being able to write down what it sends.
 const FULL: Duration = Duration::from_secs(4);
 
-async fn until_noticed(relay: &TestProcess) {
+/// There is always something more to be written, until it cannot be.
+async fn until_noticed(drain: &mut Drain<'_>, relay: &TestProcess) {
     eventually("the relay has noticed", async || {
+        drain.try_to_assign().await;
         relay.said().contains("the database does not answer")
     })
     .await;
+}
+
+/// A write-ahead log that has been long is used again from its beginning, and has room on a full
+/// disk: this one has not.
+async fn shorten_log(database: &TestDatabase) {
+    #[derive(QueryableByName)]
+    struct Checkpoint {
+        #[diesel(sql_type = BigInt)]
+        busy: i64,
+    }
+    let mut connection = database.connection();
+    eventually("the log is empty", async || {
+        let checkpoint: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .get_result(&mut connection)
+            .unwrap();
+        checkpoint.busy == 0
+    })
+    .await;
+}
+
+/// Megabytes: a message and what its updates leave behind take a few kilobytes.
+fn room_for_a_long_run() -> usize {
+    backlog_size() / 100
 }
 
 fn name_in_the_table(disk: &SmallDisk) -> String {
@@ -23,18 +51,19 @@ fn name_in_the_table(disk: &SmallDisk) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_embedded_database_costs_nothing() {
-    let disk = SmallDisk::of_megabytes(64);
+    let disk = SmallDisk::of_megabytes(64 + room_for_a_long_run());
     let database = TestDatabase::sqlite_in(disk.path()).await;
-    let drain = Drain::on(&database).await;
+    let mut drain = Drain::on(&database).await;
     let relays = [(); 2].map(|()| {
         TestProcess::start_despite_size_limits("outbox-relay", &drain.relay_arguments(&[]))
     });
     let writers = relays.each_ref().map(TestProcess::pid);
     drain.until_under_way().await;
     let mut incident = drain.incident(&name_in_the_table(&disk));
+    shorten_log(&database).await;
     disk.fill(&writers);
     for relay in &relays {
-        until_noticed(relay).await;
+        until_noticed(&mut drain, relay).await;
     }
     lasting(FULL).await;
     disk.make_room(&writers);
@@ -46,19 +75,19 @@ async fn a_full_disk_under_the_embedded_database_costs_nothing() {
 /// A server that cannot write its log any more gives up; then somebody makes room and starts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_a_server_repeats_nothing() {
-    let disk = SmallDisk::of_megabytes(192);
+    let disk = SmallDisk::of_megabytes(192 + room_for_a_long_run());
     let cluster =
         TestCluster::start_in(disk.path(), &["max_wal_size = 32MB", "min_wal_size = 32MB"]);
     let database = TestDatabase::on_server(&cluster.url()).await;
-    let drain = Drain::on(&database).await;
-    let relays = [(); 2].map(|()| drain.relay(&["--lease", "8s"]));
+    let mut drain = Drain::on(&database).await;
+    let relays = [(); 2].map(|()| drain.relay(&["--lease", "10s", "--request-timeout", "2s"]));
     drain.until_under_way().await;
     let mut incident = drain
         .incident(&name_in_the_table(&disk))
         .interrupting(2 * CONCURRENCY);
     let writers = cluster.pids();
     disk.fill(&writers);
-    until_noticed(&relays[0]).await;
+    until_noticed(&mut drain, &relays[0]).await;
     lasting(FULL).await;
     disk.make_room(&writers);
     cluster.start_if_down();

@@ -80,7 +80,10 @@ async fn a_relay_killed_after_the_request_was_written_repeats_what_was_taken(
 async fn a_relay_killed_before_it_could_settle_repeats_what_was_answered(database: &TestDatabase) {
     let drain = Drain::on(database).await;
     // Long enough to get in between.
-    drain.stage.sandbox.set_latency(Duration::from_millis(500));
+    drain
+        .stage
+        .sandbox
+        .set_latency(Duration::from_millis(1_500));
     let doomed = drain.relay(PATIENT);
     drain.until_in_flight(CONCURRENCY).await;
     let mut connection = database.connection();

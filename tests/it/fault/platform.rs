@@ -18,7 +18,8 @@ const STRUCK: usize = 24;
 /// So many requests in the middle of the backlog meet `action`. Answers how many were repeated.
 async fn misbehave(database: &TestDatabase, name: &str, action: FaultAction) -> usize {
     let drain = Drain::on(database).await;
-    let relay = drain.relay(&[]);
+    // What hangs is to end.
+    let relay = drain.relay(&["--request-timeout", "2s"]);
     drain.until_under_way().await;
     let mut incident = drain.incident(name).interrupting(STRUCK);
     let times = u32::try_from(STRUCK).unwrap();

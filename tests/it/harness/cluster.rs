@@ -1,7 +1,9 @@
 //! A PostgreSQL server of a test's own: one that may be stopped, crashed and starved.
 
+use std::collections::hash_map::RandomState;
 use std::env;
 use std::fs;
+use std::hash::BuildHasher;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -36,11 +38,7 @@ impl TestCluster {
             panic!("TEST_POSTGRES_BIN is not set: run ./scripts/test, which tells the tests where initdb and pg_ctl are")
         });
         let folder = tempfile::tempdir_in(place).unwrap();
-        // A port that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .unwrap()
-            .port();
+        let port = free_port();
         let cluster = Self {
             folder,
             programs: PathBuf::from(programs),
@@ -175,6 +173,18 @@ impl Drop for TestCluster {
                 "pg_ctl",
                 &["stop", "--wait", "--mode=immediate", "--pgdata"],
             );
+        }
+    }
+}
+
+/// A port that was free a moment ago, and that stays free while its server is away: below those
+/// that the system hands out to whoever connects to somewhere.
+fn free_port() -> u16 {
+    loop {
+        let random = RandomState::new().hash_one(0_u8) % 12_000;
+        let port = 20_000 + u16::try_from(random).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
         }
     }
 }

@@ -27,7 +27,7 @@ const BALLAST: &str = "ballast";
 
 impl SmallDisk {
     /// An empty one of this size.
-    pub fn of_megabytes(megabytes: u32) -> Self {
+    pub fn of_megabytes(megabytes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A server that does not run as this user has its data here.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

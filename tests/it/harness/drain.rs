@@ -107,7 +107,11 @@ impl<'database> Drain<'database> {
     pub fn relay_arguments(&self, more: &[&str]) -> Vec<String> {
         let concurrency = CONCURRENCY.to_string();
         let few = ["--concurrency", &concurrency];
-        self.stage.relay_arguments(&[&few, more].concat())
+        // On a machine that is busy with other tests, a second is not long: an answer that is there
+        // and was not looked at in time would count as an interrupted request.
+        let patient = ["--request-timeout", "5s"];
+        self.stage
+            .relay_arguments(&[&few[..], &patient, more].concat())
     }
 
     /// Waits until the relays are well into the backlog, and not near its end.
