@@ -18,7 +18,9 @@ pub use database::TestDatabase;
 pub(crate) use database::on_each_database;
 pub use eventually::eventually;
 pub use gate::Gate;
-pub use message::{accepted, message, moment, refused, relay, report, retry, seconds, settlement};
+pub use message::{
+    accepted, message, moment, refused, relay, repair_order, report, retry, seconds, settlement,
+};
 pub use process::{Ended, TestProcess, run};
 pub use relay::{RelayStage, assignment};
 pub use trouble::{pool, refuse_inserts};

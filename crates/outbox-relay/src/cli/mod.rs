@@ -1,7 +1,10 @@
 //! The command line: `run`, and what operators need to look and to repair.
 
+mod audit;
 mod channels;
+mod doctor;
 mod outbox;
+mod relays;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -13,8 +16,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Config;
 use crate::config::OptionalAddress;
 use crate::relay::{Relay, Until};
+pub use audit::AuditArguments;
 pub use channels::ChannelsCommand;
+pub use doctor::DoctorArguments;
 pub use outbox::OutboxCommand;
+pub use relays::RelaysArguments;
 
 /// Delivers the outbox and lets operators look at it and repair it.
 #[derive(Debug, Parser)]
@@ -40,10 +46,16 @@ pub enum Command {
     },
     /// Look at messages and repair them.
     #[command(subcommand)]
-    Outbox(OutboxCommand),
+    Outbox(Box<OutboxCommand>),
     /// Look at the channels and their holds.
     #[command(subcommand)]
     Channels(ChannelsCommand),
+    /// List the relays that are alive: since when, how loaded, what they hold.
+    Relays(RelaysArguments),
+    /// Check everything that a delivery needs, and say what to do; sends nothing.
+    Doctor(DoctorArguments),
+    /// Compare assignments with their notifications and messages.
+    Audit(AuditArguments),
     /// Bring the database schema up to date.
     Migrate,
 }
@@ -57,8 +69,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run { once: false }) {
         Command::Run { once: false } => deliver(cli.config, Until::Stopped).await,
         Command::Run { once: true } => deliver(cli.config, Until::Drained).await,
-        Command::Outbox(command) => outbox::run(command, &open(&cli.config).await?).await,
+        Command::Outbox(command) => outbox::run(*command, &open(&cli.config).await?).await,
         Command::Channels(command) => channels::run(command, &open(&cli.config).await?).await,
+        Command::Relays(arguments) => relays::run(arguments, &open(&cli.config).await?).await,
+        Command::Doctor(arguments) => doctor::run(arguments, &cli.config).await,
+        Command::Audit(arguments) => audit::run(arguments, &open(&cli.config).await?).await,
         Command::Migrate => {
             let database =
                 Database::connect(&cli.config.database_url, PoolOptions::default()).await?;
