@@ -23,8 +23,7 @@ async fn a_living_relay(database: &TestDatabase) {
 
 /// The states of the lines about this; the answer may be a failure.
 fn states(ended: &Ended, what: &str) -> Vec<(String, String)> {
-    let end = ended.said.rfind(']').unwrap();
-    let lines: Vec<Value> = serde_json::from_str(&ended.said[..=end]).unwrap();
+    let lines: Vec<Value> = serde_json::from_str(&ended.printed).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     lines
         .iter()

@@ -22,7 +22,7 @@ fn relay(stage: &RelayStage<'_>, words: &[&str]) -> Ended {
 #[track_caller]
 fn json(ended: &Ended) -> Value {
     assert!(ended.status.success(), "{}", ended.said);
-    serde_json::from_str(&ended.said).unwrap()
+    serde_json::from_str(&ended.printed).unwrap()
 }
 
 /// It must have failed, saying this.
