@@ -11,9 +11,13 @@ use serde_json::Value;
 
 use crate::harness::{Ended, RelayStage, run};
 
+/// Time-outs that no busy machine runs into.
+const PATIENT: [&str; 4] = ["--connect-timeout", "5s", "--request-timeout", "10s"];
+
 /// Runs the program with these words, on the stage's database and platform.
 fn relay(stage: &RelayStage<'_>, words: &[&str]) -> Ended {
     let mut arguments = stage.relay_arguments(&["--log", "error"]);
+    arguments.extend(PATIENT.map(str::to_owned));
     arguments.extend(words.iter().map(|&word| word.to_owned()));
     run("outbox-relay", &arguments)
 }

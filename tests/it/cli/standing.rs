@@ -1,9 +1,10 @@
 //! What operators ask first: why is it not sent, what is stuck, what fails.
 
+use outbox_relay::relay::Until;
 use shared::domain::{Channel, OutboxMessageId};
 use wechat_sandbox::{Api, Fault};
 
-use super::{json, relay};
+use super::{PATIENT, json, relay};
 use crate::harness::{RelayStage, TestDatabase, on_each_database};
 
 on_each_database!(
@@ -11,6 +12,13 @@ on_each_database!(
     what_is_stuck_is_grouped_by_cause,
     failures_are_grouped_by_errcode,
 );
+
+/// Lets a relay deliver what is due on the stage's clock.
+async fn deliver(stage: &RelayStage<'_>) {
+    let mut relay = stage.relay_with(&PATIENT, Until::Drained).await;
+    relay.ended().await;
+    relay.stop().await;
+}
 
 fn explained(stage: &RelayStage<'_>, id: &OutboxMessageId) -> (String, String) {
     let explanation = json(&relay(stage, &["outbox", "explain", id.as_str(), "--json"]));
@@ -42,13 +50,13 @@ async fn each_message_is_explained_as_the_relay_left_it(database: &TestDatabase)
         stage.sandbox.add_fault(
             Fault::errcode(Api::SubscribeSend, errcode).skip(u32::from(errcode == 40_037)),
         );
-        stage.deliver().await;
+        deliver(&stage).await;
         let (told, said) = explained(&stage, &id(database.messages().await));
         assert_eq!(told, code, "{said}");
     }
     assert_eq!(explained(&stage, &first).0, "sent");
     stage.assign(&[stranger], &channel).await;
-    stage.deliver().await;
+    deliver(&stage).await;
     assert_eq!(
         explained(&stage, &id(database.messages().await)).0,
         "no_binding"
@@ -57,7 +65,7 @@ async fn each_message_is_explained_as_the_relay_left_it(database: &TestDatabase)
     stage
         .sandbox
         .add_fault(Fault::errcode(Api::SubscribeSend, 48_001));
-    stage.deliver().await;
+    deliver(&stage).await;
     let held = explained(&stage, &id(database.messages().await));
     assert_eq!(held.0, "no_live_relay", "nobody is there to probe");
 }

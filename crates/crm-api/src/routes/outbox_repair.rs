@@ -5,7 +5,7 @@ use shared::domain::{OutboxMessageId, RepairId, UtcTimestamp};
 use shared::operation_log::Actor;
 use shared::outbox::{
     self, InvalidPayload, ListFilter, MatchingRepair, Payload, REASON_CHARACTERS_MAX, REPAIR_BATCH,
-    RepairAct, RepairError, RepairOrder, RetryPolicy, UNDO_WINDOW, Undone, Wish,
+    RepairAct, RepairError, RepairOrder, Rest, RetryPolicy, UNDO_WINDOW, Undone, Wish,
 };
 use utoipa::ToSchema;
 
@@ -155,7 +155,7 @@ pub(crate) async fn undo(
             .await?;
         total.undone += done.undone;
         total.moved += done.moved;
-        if done.left == 0 {
+        if done.rest == Rest::Nothing {
             break;
         }
     }

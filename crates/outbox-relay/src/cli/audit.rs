@@ -7,6 +7,9 @@ use shared::outbox::{AuditReport, Expected, Finding, audit};
 
 use super::table::{Format, say, say_json, table};
 
+/// A person reads no more.
+const SHOWN_MAX: usize = 100;
+
 /// Which time to look at.
 #[derive(Debug, Args)]
 pub struct AuditArguments {
@@ -50,7 +53,14 @@ fn say_report(report: &AuditReport) {
             "channel",
             "request or message",
         ];
-        say(&table(&head, report.findings.iter().map(line)));
+        say(&table(
+            &head,
+            report.findings.iter().take(SHOWN_MAX).map(line),
+        ));
+        if report.findings.len() > SHOWN_MAX {
+            let more = report.findings.len() - SHOWN_MAX;
+            say(&format!("and {more} more; --json prints all of them"));
+        }
     }
     for (note, count) in &report.notes {
         say(&format!("note: {note} ({count} times)"));

@@ -307,21 +307,23 @@ fn ahead_of(
     due_at: UtcTimestamp,
     now: UtcTimestamp,
 ) -> Result<usize, DbError> {
-    let first: Vec<OutboxMessageId> = outbox_messages::table
-        .filter(dialect::is_pending())
-        .filter(outbox_messages::channel.eq(channel))
-        .filter(outbox_messages::due_at.le(now))
-        .filter(
-            outbox_messages::priority
-                .lt(priority)
-                .or(outbox_messages::priority
-                    .eq(priority)
-                    .and(outbox_messages::due_at.lt(due_at))),
-        )
-        .select(outbox_messages::id)
-        .limit(i64::try_from(AHEAD_MAX).unwrap_or(i64::MAX))
+    let due = |limit: usize| {
+        outbox_messages::table
+            .filter(dialect::is_pending())
+            .filter(outbox_messages::channel.eq(channel))
+            .filter(outbox_messages::due_at.le(now))
+            .select(outbox_messages::id)
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+    };
+    // Two questions, because one with an OR in it reads the whole table.
+    let more_urgent: Vec<OutboxMessageId> = due(AHEAD_MAX)
+        .filter(outbox_messages::priority.lt(priority))
         .load(connection)?;
-    Ok(first.len())
+    let due_earlier: Vec<OutboxMessageId> = due(AHEAD_MAX - more_urgent.len())
+        .filter(outbox_messages::priority.eq(priority))
+        .filter(outbox_messages::due_at.lt(due_at))
+        .load(connection)?;
+    Ok(more_urgent.len() + due_earlier.len())
 }
 
 fn under_way(

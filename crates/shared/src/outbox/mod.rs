@@ -53,8 +53,8 @@ pub use relay_registry::{
 };
 pub use repair::{
     InvalidPayload, MatchingRepair, Payload, REASON_CHARACTERS_MAX, REPAIR_BATCH, Repair,
-    RepairAct, RepairError, RepairOrder, Repaired, UNDO_WINDOW, Undone, Wish, count_repairable,
-    find_repair, repair, undo_next,
+    RepairAct, RepairError, RepairOrder, Repaired, Rest, UNDO_WINDOW, Undone, Wish,
+    count_repairable, find_repair, repair, undo_next,
 };
 pub use retry_policy::RetryPolicy;
 pub use settle::{AttemptReport, Outcome, Settled, Settlement, Verdict, settle};

@@ -1,7 +1,7 @@
 use shared::domain::{OutboxMessageId, RepairId, UtcTimestamp};
 use shared::operation_log::{Actor, history};
 use shared::outbox::{
-    self, Message, NewMessage, RepairError, Status, UNDO_WINDOW, Undone, Verdict, Wish,
+    self, Message, NewMessage, RepairError, Rest, Status, UNDO_WINDOW, Undone, Verdict, Wish,
 };
 
 use crate::harness::{
@@ -82,7 +82,7 @@ async fn an_undone_repair_leaves_every_message_as_it_was(database: &TestDatabase
             Undone {
                 undone: ids.len(),
                 moved: 0,
-                left: 0
+                rest: Rest::Nothing
             }
         );
         assert_eq!(rows(database).await, before);
@@ -190,11 +190,11 @@ async fn many_are_undone_in_batches(database: &TestDatabase) {
     let first = undo(database, &repair, later().after(UNDO_WINDOW))
         .await
         .unwrap();
-    assert_eq!((first.undone, first.left), (500, 250));
+    assert_eq!((first.undone, first.rest), (500, Rest::More));
     // What was begun in time may be finished later.
     let second = undo(database, &repair, later().after(UNDO_WINDOW * 2))
         .await
         .unwrap();
-    assert_eq!((second.undone, second.left), (250, 0));
+    assert_eq!((second.undone, second.rest), (250, Rest::Nothing));
     assert_eq!(rows(database).await, before);
 }

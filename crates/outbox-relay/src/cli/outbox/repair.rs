@@ -11,7 +11,7 @@ use shared::db::{Database, dialect};
 use shared::domain::{OutboxMessageId, RepairId};
 use shared::outbox::{
     ListFilter, MatchingRepair, PAYLOAD_BYTES_MAX, Payload, REASON_CHARACTERS_MAX, RepairAct,
-    RepairError, RepairOrder, Repaired, RetryPolicy, Undone, Wish, count_repairable, repair,
+    RepairError, RepairOrder, Repaired, Rest, RetryPolicy, Undone, Wish, count_repairable, repair,
     undo_next,
 };
 
@@ -307,10 +307,10 @@ pub(super) async fn undo_repair(
             .await?;
         total.undone += done.undone;
         total.moved += done.moved;
-        if done.left == 0 {
+        if done.rest == Rest::Nothing {
             break;
         }
-        tell(&format!("{} put back, {} to go", total.undone, done.left));
+        tell(&format!("{} put back so far", total.undone));
     }
     match format {
         Format::Json => {

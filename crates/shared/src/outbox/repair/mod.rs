@@ -14,4 +14,4 @@ pub use error::RepairError;
 pub use matching::{MatchingRepair, REPAIR_BATCH, count_repairable};
 pub use order::{InvalidPayload, Payload, REASON_CHARACTERS_MAX, RepairAct, RepairOrder, Wish};
 pub use record::{Repair, UNDO_WINDOW, find_repair};
-pub use undo::{Undone, undo_next};
+pub use undo::{Rest, Undone, undo_next};

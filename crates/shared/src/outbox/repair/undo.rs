@@ -15,8 +15,18 @@ pub struct Undone {
     pub undone: usize,
     /// How many have moved since, and were left alone.
     pub moved: usize,
-    /// How many are still to be looked at.
-    pub left: usize,
+    /// Whether there are more to be looked at.
+    pub rest: Rest,
+}
+
+/// Whether something is left to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// It is done.
+    #[default]
+    Nothing,
+    /// Go on.
+    More,
 }
 
 /// Puts the next messages of a repair back as they were before it, except those that have moved
@@ -34,7 +44,7 @@ pub fn undo_next(
     let connection = transaction.connection();
     let repair =
         find_repair(connection, id)?.ok_or_else(|| RepairError::NoSuchRepair(id.clone()))?;
-    let (batch, left) = next_rows(connection, id)?;
+    let (batch, rest) = next_rows(connection, id)?;
     match repair.undone_at {
         Some(_) if batch.is_empty() => return Err(RepairError::AlreadyUndone(id.clone())),
         // Begun in time, and interrupted.
@@ -63,30 +73,30 @@ pub fn undo_next(
     Ok(Undone {
         undone: undone.len(),
         moved: moved.len(),
-        left,
+        rest,
     })
 }
 
-/// The rows that nobody has looked at yet: a batch of them, and how many more there are.
+/// The next rows that nobody has looked at yet, and whether there are more behind them.
 fn next_rows(
     connection: &mut DbConnection,
     id: &RepairId,
-) -> Result<(Vec<RepairedMessage>, usize), DbError> {
-    let open = || {
-        repaired_messages::table
-            .filter(repaired_messages::repair_id.eq(id.clone()))
-            .filter(repaired_messages::undo_outcome.is_null())
-    };
-    let all: i64 = open().count().get_result(connection)?;
-    let batch: Vec<RepairedMessage> = open()
+) -> Result<(Vec<RepairedMessage>, Rest), DbError> {
+    let mut batch: Vec<RepairedMessage> = repaired_messages::table
+        .filter(repaired_messages::repair_id.eq(id))
+        .filter(repaired_messages::undo_outcome.is_null())
         .order(repaired_messages::message_id)
-        .limit(count(REPAIR_BATCH))
+        // One more than is put back tells whether there are more.
+        .limit(count(REPAIR_BATCH + 1))
         .select(RepairedMessage::as_select())
         .load(connection)?;
-    let left = usize::try_from(all)
-        .unwrap_or(0)
-        .saturating_sub(batch.len());
-    Ok((batch, left))
+    let rest = if batch.len() > REPAIR_BATCH {
+        Rest::More
+    } else {
+        Rest::Nothing
+    };
+    batch.truncate(REPAIR_BATCH);
+    Ok((batch, rest))
 }
 
 fn begin(
