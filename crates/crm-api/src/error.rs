@@ -47,6 +47,9 @@ pub(crate) enum ApiError {
     /// It contradicts what is there.
     #[error("{0}")]
     Conflict(String),
+    /// It is well formed, and more than a request may do.
+    #[error("{0}")]
+    Unprocessable(String),
     /// Too many failed logins.
     #[error("登录尝试次数过多，请稍后再试")]
     TooManyLogins,
@@ -94,6 +97,7 @@ impl ApiError {
             Self::NoSuchRoute => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
             Self::Conflict(_) => "CONFLICT",
+            Self::Unprocessable(_) => "UNPROCESSABLE",
             Self::TooManyLogins => "TOO_MANY_REQUESTS",
             Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL_ERROR",
@@ -112,6 +116,7 @@ impl ResponseError for ApiError {
             Self::NotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

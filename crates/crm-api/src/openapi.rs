@@ -6,7 +6,7 @@ use utoipa::{Modify, OpenApi};
 use crate::envelope::{Envelope, ErrorBody};
 use crate::routes::{
     assignment, assignment_history, auth, bindings, customers, health, notification_routes,
-    notifications, outbox, users,
+    notifications, outbox, outbox_insight, outbox_repair, users,
 };
 
 /// The description of the API, as `/api-docs/openapi.json` gives it.
@@ -55,6 +55,14 @@ pub(crate) fn description() -> Description {
         outbox::list,
         outbox::stats,
         outbox::show,
+        outbox_insight::explain,
+        outbox_insight::failures,
+        outbox_insight::relays,
+        outbox_insight::stuck,
+        outbox_repair::cancel,
+        outbox_repair::edit,
+        outbox_repair::requeue,
+        outbox_repair::undo,
     ),
     components(schemas(Envelope<Option<bool>>, ErrorBody)),
     security(("token" = [])),

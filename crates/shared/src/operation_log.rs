@@ -3,10 +3,11 @@
 use std::fmt;
 
 use diesel::prelude::*;
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::db::schema::operation_logs;
-use crate::db::{DbError, WriteTransaction, each_backend};
+use crate::db::schema::{operation_logs, users};
+use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
 use crate::domain::{OperationLogId, RequestId, UserId, UtcTimestamp};
 
 /// On whose behalf something is done.
@@ -100,6 +101,69 @@ pub fn record(
     .values(&rows)
     .execute(c))?;
     Ok(())
+}
+
+/// An act, as it is told afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggedOperation {
+    /// When.
+    pub at: UtcTimestamp,
+    /// Who: a username, somebody at a command line, or the system.
+    pub actor: String,
+    /// What was done: `outbox.requeue`.
+    pub action: String,
+    /// What changed, and why.
+    pub detail: Value,
+    /// The request it was part of.
+    pub request_id: Option<RequestId>,
+}
+
+/// What was done to one thing, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn history(
+    connection: &mut DbConnection,
+    entity: &str,
+    entity_id: &str,
+) -> Result<Vec<LoggedOperation>, DbError> {
+    type Line = (
+        UtcTimestamp,
+        Option<String>,
+        String,
+        String,
+        Option<RequestId>,
+    );
+    let lines: Vec<Line> = operation_logs::table
+        .left_join(users::table.on(operation_logs::actor_id.eq(users::id.nullable())))
+        .filter(operation_logs::entity.eq(entity))
+        .filter(operation_logs::entity_id.eq(entity_id))
+        .order(operation_logs::id)
+        .select((
+            operation_logs::created_at,
+            users::username.nullable(),
+            operation_logs::action,
+            operation_logs::detail,
+            operation_logs::request_id,
+        ))
+        .load(connection)?;
+    let told = lines
+        .into_iter()
+        .map(|(at, username, action, detail, request_id)| {
+            let detail: Value = serde_json::from_str(&detail).unwrap_or(Value::String(detail));
+            let at_console = || detail["console"].as_str().map(str::to_owned);
+            LoggedOperation {
+                at,
+                actor: username
+                    .or_else(at_console)
+                    .unwrap_or_else(|| "system".to_owned()),
+                action,
+                detail,
+                request_id,
+            }
+        });
+    Ok(told.collect())
 }
 
 /// Somebody at the command line has no user row; their name goes into the detail.

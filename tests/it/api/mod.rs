@@ -1,6 +1,7 @@
 //! The API over HTTP: a file per resource.
 
 mod assignment;
+mod audit;
 mod auth;
 mod bindings;
 mod customer_list;
@@ -13,6 +14,8 @@ mod notifications;
 mod office;
 mod operations;
 mod outbox;
+mod outbox_insight;
+mod outbox_repair;
 mod request_id;
 mod role_matrix;
 mod token;

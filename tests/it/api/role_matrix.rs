@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::clock::{Clock, SystemClock};
+use shared::domain::OutboxMessageId;
+use shared::outbox::Wish;
 use wechat_sandbox::DEMO_APPID;
 
 use super::Office;
@@ -28,6 +31,10 @@ struct Places {
     user: String,
     customer: String,
     message: String,
+    /// A message that is cancelled.
+    cancelled: String,
+    /// A repair that can be undone.
+    repair: String,
 }
 
 const ROLES: [(char, &str); 5] = [
@@ -76,7 +83,15 @@ const MATRIX: &[Row] = &[
 
     Row("GET",    "/api/outbox",                               "am---",  NOTHING),
     Row("GET",    "/api/outbox/stats",                         "am---",  NOTHING),
+    Row("GET",    "/api/outbox/failures",                      "am---",  NOTHING),
+    Row("GET",    "/api/outbox/stuck",                         "am---",  NOTHING),
+    Row("GET",    "/api/outbox/relays",                        "am---",  NOTHING),
     Row("GET",    "/api/outbox/{id}",                          "am---",  NOTHING),
+    Row("GET",    "/api/outbox/{id}/explain",                  "am---",  NOTHING),
+    Row("POST",   "/api/outbox/cancel",                        "a----",  |p, _| json!({ "ids": [p.message], "reason": "测试" })),
+    Row("PATCH",  "/api/outbox/{id}/payload",                  "a----",  |_, _| json!({ "payload": {}, "reason": "测试" })),
+    Row("POST",   "/api/outbox/repairs/{id}/undo",             "a----",  NOTHING),
+    Row("POST",   "/api/outbox/requeue",                       "a----",  |p, _| json!({ "ids": [p.cancelled], "reason": "测试" })),
 
     Row("GET",    "/api/auth/me",                              "amode",  NOTHING),
     // Last: no token is good afterwards.
@@ -100,11 +115,23 @@ async fn everybody_gets_exactly_what_their_role_allows(database: &TestDatabase) 
         .assign(&office.zhang, &customer, &office.li)
         .await
         .data();
-    let message = database.messages().await[0].id.to_string();
+    let messages = database.messages().await;
+    let ids: Vec<OutboxMessageId> = messages.iter().map(|row| row.id.clone()).collect();
+    // Two repairs: one to be undone, and one whose message is requeued.
+    let undoable = database
+        .repair(&ids[2..3], Wish::Cancel, SystemClock.now())
+        .await
+        .unwrap();
+    database
+        .repair(&ids[3..4], Wish::Cancel, SystemClock.now())
+        .await
+        .unwrap();
     let places = Places {
         user: office.li.id.clone(),
         customer,
-        message,
+        message: ids[0].to_string(),
+        cancelled: ids[3].to_string(),
+        repair: undoable.repair.to_string(),
     };
 
     let before = database.contents().await;
@@ -207,6 +234,7 @@ async fn request(
 ) -> Answer {
     let id = match path.split('/').nth(2) {
         Some("users") => &places.user,
+        Some("outbox") if path.contains("/repairs/") => &places.repair,
         Some("outbox") => &places.message,
         _ => &places.customer,
     };

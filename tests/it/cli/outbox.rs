@@ -2,6 +2,7 @@ use shared::domain::{Channel, OutboxMessageId};
 use shared::outbox::Status;
 use wechat_sandbox::{Api, Fault};
 
+use super::{json, relay};
 use crate::harness::{RelayStage, TestDatabase, on_each_database};
 
 on_each_database!(
@@ -27,42 +28,48 @@ async fn a_failed_message_is_found_shown_requeued_and_delivered(database: &TestD
         .add_fault(Fault::errcode(Api::SubscribeSend, 40_037));
     stage.deliver().await;
 
-    let listed = stage
-        .command(&["outbox", "list", "--status", "failed", "--json"])
-        .json();
+    let listed = json(&relay(
+        &stage,
+        &["outbox", "list", "--status", "failed", "--json"],
+    ));
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["lastErrcode"], 40_037);
-    let table = stage.command(&["outbox", "list"]).said;
+    let table = relay(&stage, &["outbox", "list"]).said;
     assert!(
         table.contains(id.as_str()) && table.contains("failed") && table.contains("1/10"),
         "{table}"
     );
 
-    let shown = stage
-        .command(&["outbox", "show", id.as_str(), "--json"])
-        .json();
+    let shown = json(&relay(&stage, &["outbox", "show", id.as_str(), "--json"]));
     assert_eq!(shown["attempts"][0]["rule"], "subscribe_send/40037");
     assert!(
-        stage
-            .command(&["outbox", "show", id.as_str()])
+        relay(&stage, &["outbox", "show", id.as_str()])
             .said
             .contains("subscribe_send/40037")
     );
 
-    let requeued = stage.command(&["outbox", "requeue", id.as_str()]);
-    assert_eq!(requeued.said, format!("{id} is pending\n"));
-    assert!(stage.command(&["run", "--once"]).status.success());
+    let requeued = relay(
+        &stage,
+        &["outbox", "requeue", id.as_str(), "--reason", "模板已修复"],
+    );
+    assert!(
+        requeued.said.starts_with(&format!(
+            "{id} is pending\nto undo it within 10 minutes: outbox-relay outbox undo "
+        )),
+        "{}",
+        requeued.said
+    );
+    assert!(relay(&stage, &["run", "--once"]).status.success());
     let message = database.message(&id).await;
     assert_eq!(
         (message.status, message.attempt, message.attempts_max),
         (Status::Sent, 2, 11)
     );
 
-    let stats = stage.command(&["outbox", "stats", "--json"]).json();
+    let stats = json(&relay(&stage, &["outbox", "stats", "--json"]));
     assert_eq!(stats["lines"][0]["count"], 1);
     assert!(
-        stage
-            .command(&["outbox", "stats"])
+        relay(&stage, &["outbox", "stats"])
             .said
             .contains("wechat_subscribe")
     );
@@ -71,9 +78,14 @@ async fn a_failed_message_is_found_shown_requeued_and_delivered(database: &TestD
 async fn a_pending_message_is_cancelled_and_not_sent(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     let id = enqueue_one(&stage).await;
-    assert_eq!(
-        stage.command(&["outbox", "cancel", id.as_str()]).said,
-        format!("{id} is cancelled\n")
+    let cancelled = relay(
+        &stage,
+        &["outbox", "cancel", id.as_str(), "--reason", "误操作"],
+    );
+    assert!(
+        cancelled.said.starts_with(&format!("{id} is cancelled\n")),
+        "{}",
+        cancelled.said
     );
     stage.deliver().await;
     assert_eq!(database.message(&id).await.status, Status::Cancelled);
@@ -86,18 +98,41 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
     let nobody = OutboxMessageId::generate();
     for (words, answer) in [
         (
-            vec!["outbox", "requeue", id.as_str()],
+            vec!["outbox", "requeue", id.as_str(), "--reason", "x"],
             format!(
                 "message {id} is pending; only failed, skipped or cancelled ones can be requeued"
             ),
         ),
         (
-            vec!["outbox", "cancel", id.as_str(), nobody.as_str()],
+            vec![
+                "outbox",
+                "cancel",
+                id.as_str(),
+                nobody.as_str(),
+                "--reason",
+                "x",
+            ],
             format!("there is no outbox message {nobody}"),
         ),
         (
             vec!["outbox", "show", nobody.as_str()],
             format!("there is no outbox message {nobody}"),
+        ),
+        (
+            vec!["outbox", "explain", nobody.as_str()],
+            format!("there is no outbox message {nobody}"),
+        ),
+        (
+            vec!["outbox", "cancel", id.as_str()],
+            "--reason <REASON>".to_owned(),
+        ),
+        (
+            vec!["outbox", "list", "--kind", "no.such"],
+            "no message matches".to_owned(),
+        ),
+        (
+            vec!["outbox", "list", "--older-than", "soon"],
+            "invalid value 'soon' for '--older-than".to_owned(),
         ),
         (
             vec!["outbox", "show", "x"],
@@ -108,7 +143,7 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
             "\"gone\" is not a status; known: pending, sending".to_owned(),
         ),
     ] {
-        let ended = stage.command(&words);
+        let ended = relay(&stage, &words);
         assert!(!ended.status.success(), "{words:?}");
         assert!(ended.said.contains(&answer), "{words:?}: {}", ended.said);
     }
@@ -116,10 +151,6 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
         database.message(&id).await.status,
         Status::Pending,
         "all or nothing"
-    );
-    assert_eq!(
-        stage.command(&["outbox", "list", "--kind", "no.such"]).said,
-        "no message matches\n"
     );
 }
 
@@ -132,7 +163,7 @@ async fn one_shot_mode_delivers_what_is_due_and_ends(database: &TestDatabase) {
         .map(|employee| employee.id)
         .collect();
     stage.assign(&ids, &[Channel::WechatSubscribe]).await;
-    let ended = stage.command(&["run", "--once"]);
+    let ended = relay(&stage, &["run", "--once"]);
     assert!(ended.status.success(), "{}", ended.said);
     stage.until_status(Status::Sent, 150).await;
     assert_eq!(stage.sandbox.stats().accepted, 150);

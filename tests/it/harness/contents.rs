@@ -57,16 +57,16 @@ struct Line {
     line: String,
 }
 
-/// The columns of every table.
+/// The columns of every table, in the same order every time.
 fn columns(connection: &mut DbConnection) -> Result<BTreeMap<String, Vec<String>>, DbError> {
     let query = match connection {
         DbConnection::Sqlite(_) => {
             "SELECT t.name || '.' || c.name AS line FROM sqlite_master AS t, \
-             pragma_table_info(t.name) AS c WHERE t.type = 'table'"
+             pragma_table_info(t.name) AS c WHERE t.type = 'table' ORDER BY 1"
         }
         DbConnection::Postgres(_) => {
             "SELECT table_name || '.' || column_name AS line FROM information_schema.columns \
-             WHERE table_schema = current_schema()"
+             WHERE table_schema = current_schema() ORDER BY 1"
         }
     };
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();

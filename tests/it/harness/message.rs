@@ -5,8 +5,10 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use serde_json::json;
 use shared::domain::{Channel, RecipientId, RelayName, UserId, UtcTimestamp};
+use shared::operation_log::Actor;
 use shared::outbox::{
-    AttemptReport, ClaimedMessage, NewMessage, Outcome, Priority, Settlement, Verdict,
+    AttemptReport, ClaimedMessage, NewMessage, Outcome, Priority, RepairOrder, Settlement, Verdict,
+    Wish,
 };
 
 /// The moment at which tests begin. Its microseconds are not zero, so that cutting them off shows.
@@ -52,6 +54,16 @@ pub fn report(started_at: UtcTimestamp) -> AttemptReport {
         http_status: Some(200),
         errcode: Some(45_009),
         error: Some("reach max api daily quota limit".to_owned()),
+    }
+}
+
+/// What an operator orders at a command line.
+pub fn repair_order(wish: Wish) -> RepairOrder {
+    RepairOrder {
+        wish,
+        reason: "模板已修复".to_owned(),
+        actor: Actor::Console("li".to_owned()),
+        request_id: None,
     }
 }
 

@@ -25,7 +25,9 @@ pub use disk::SmallDisk;
 pub use drain::{CONCURRENCY, Drain, backlog_size, lasting, stop_well};
 pub use eventually::eventually;
 pub use gate::Gate;
-pub use message::{accepted, message, moment, refused, relay, report, retry, seconds, settlement};
+pub use message::{
+    accepted, message, moment, refused, relay, repair_order, report, retry, seconds, settlement,
+};
 pub use process::{Ended, TestProcess, run};
 pub use relay::{Employee, RelayStage, assignment};
 pub use trouble::{pool, refuse_inserts};

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use shared::domain::{Channel, OutboxMessageId, RelayName, UtcTimestamp};
 use shared::outbox::{
-    self, ClaimOrder, ClaimedMessage, ListFilter, Message, NewMessage, Reclaimed, Settled,
-    Settlement, Verdict,
+    self, ClaimOrder, ClaimedMessage, ListFilter, Message, NewMessage, Reclaimed, RepairError,
+    Repaired, Settled, Settlement, Verdict, Wish,
 };
 
-use super::{TestDatabase, moment, settlement};
+use super::{TestDatabase, moment, repair_order, settlement};
 
 /// How long leases last in tests.
 const LEASE: Duration = Duration::from_secs(30);
@@ -88,6 +88,19 @@ impl TestDatabase {
     /// Takes back what silent relays hold.
     pub async fn reclaim(&self, now: UtcTimestamp) -> Reclaimed {
         self.write(move |transaction| outbox::reclaim_over(transaction, now, 1_000))
+            .await
+    }
+
+    /// What an operator does to messages they name.
+    pub async fn repair(
+        &self,
+        ids: &[OutboxMessageId],
+        wish: Wish,
+        now: UtcTimestamp,
+    ) -> Result<Repaired, RepairError> {
+        let (ids, order) = (ids.to_vec(), repair_order(wish));
+        self.database()
+            .write(move |transaction| outbox::repair(transaction, &order, &ids, now))
             .await
     }
 

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct TestProcess {
     child: Child,
     said: Arc<Mutex<String>>,
+    printed: Arc<Mutex<String>>,
     listeners: Vec<JoinHandle<()>>,
 }
 
@@ -23,6 +24,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Standard output and standard error, line by line as they came.
     pub said: String,
+    /// Standard output alone.
+    pub printed: String,
 }
 
 impl Ended {
@@ -30,7 +33,7 @@ impl Ended {
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         assert!(self.status.success(), "{}", self.said);
-        serde_json::from_str(&self.said).unwrap()
+        serde_json::from_str(&self.printed).unwrap()
     }
 }
 
@@ -70,14 +73,18 @@ impl TestProcess {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = Arc::new(Mutex::new(String::new()));
+        let (said, printed) = (Arc::default(), Arc::default());
         let listeners = vec![
-            listen(child.stdout.take().unwrap(), &said),
-            listen(child.stderr.take().unwrap(), &said),
+            listen(
+                child.stdout.take().unwrap(),
+                vec![Arc::clone(&said), Arc::clone(&printed)],
+            ),
+            listen(child.stderr.take().unwrap(), vec![Arc::clone(&said)]),
         ];
         Self {
             child,
             said,
+            printed,
             listeners,
         }
     }
@@ -141,6 +148,7 @@ impl TestProcess {
         Ended {
             status,
             said: self.said(),
+            printed: self.printed.lock().unwrap().clone(),
         }
     }
 }
@@ -158,14 +166,18 @@ pub fn run(program: &str, arguments: &[String]) -> Ended {
     TestProcess::start(program, arguments).end()
 }
 
-fn listen(pipe: impl std::io::Read + Send + 'static, said: &Arc<Mutex<String>>) -> JoinHandle<()> {
-    let said = Arc::clone(said);
+fn listen(
+    pipe: impl std::io::Read + Send + 'static,
+    heard: Vec<Arc<Mutex<String>>>,
+) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {
             let Ok(line) = line else { return };
-            let mut said = said.lock().unwrap();
-            said.push_str(&line);
-            said.push('\n');
+            for text in &heard {
+                let mut text = text.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+            }
         }
     })
 }

@@ -6,7 +6,6 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use shared::db::DbError;
 use shared::domain::{Channel, OutboxMessageId, UtcTimestamp};
-use shared::operation_log::Actor;
 use shared::outbox::{
     self, ClaimOrder, ClaimedMessage, HoldCause, HoldOrder, NewMessage, Outcome, RepairError,
     Status, Verdict,
@@ -268,10 +267,7 @@ impl Run<'_> {
         let now = self.state.now;
         let answer = self
             .database
-            .database()
-            .write(move |transaction| {
-                outbox::requeue(transaction, &id, attempts, &Actor::System, now)
-            })
+            .repair(&[id], outbox::Wish::Requeue { attempts }, now)
             .await;
         assert_allowed(answer, expected);
     }
@@ -282,11 +278,7 @@ impl Run<'_> {
         };
         let expected = self.state.cancel(&id);
         let now = self.state.now;
-        let answer = self
-            .database
-            .database()
-            .write(move |transaction| outbox::cancel(transaction, &id, &Actor::System, now))
-            .await;
+        let answer = self.database.repair(&[id], outbox::Wish::Cancel, now).await;
         assert_allowed(answer, expected);
     }
 
@@ -373,7 +365,7 @@ fn hold_order(probe_at: Option<UtcTimestamp>) -> HoldOrder {
     }
 }
 
-fn assert_allowed(answer: Result<outbox::Message, RepairError>, expected: bool) {
+fn assert_allowed(answer: Result<outbox::Repaired, RepairError>, expected: bool) {
     match answer {
         Ok(_) => assert!(expected, "was allowed"),
         Err(RepairError::WrongStatus { .. }) => assert!(!expected, "was refused"),

@@ -5,9 +5,7 @@ use std::time::Duration;
 use outbox_relay::relay::Until;
 use shared::domain::Channel;
 use shared::operation_log::Actor;
-use shared::outbox::{
-    self, ChannelSettings, ErrcodeOverride, Status, UnknownOutcomePolicy, requeue,
-};
+use shared::outbox::{self, ChannelSettings, ErrcodeOverride, Status, UnknownOutcomePolicy};
 use wechat_sandbox::{Api, Fault, FaultAction};
 
 use crate::harness::{RelayStage, TestDatabase, eventually, moment, on_each_database};
@@ -73,16 +71,10 @@ async fn what_may_have_been_delivered_stops_where_a_person_is_to_be_asked(databa
     assert_eq!(stage.attempts(&message.id).await[0].verdict, "undecided");
     assert_eq!(stage.sandbox.stats().accepted, 1, "nothing was sent again");
 
-    let later = stage.clock.clone();
-    database
-        .database()
-        .write(move |transaction| {
-            let now = shared::clock::Clock::now(&later);
-            requeue(transaction, &message.id, 1, &Actor::System, now)
-        })
-        .await
-        .unwrap();
-    stage.deliver().await;
+    let id = message.id.as_str();
+    let requeued = stage.command(&["outbox", "requeue", id, "--reason", "it did not arrive"]);
+    assert!(requeued.status.success(), "{}", requeued.said);
+    assert!(stage.command(&["run", "--once"]).status.success());
     assert_eq!(stage.only_message().await.status, Status::Sent);
     assert_eq!(stage.sandbox.stats().accepted, 2, "a person said so");
 }

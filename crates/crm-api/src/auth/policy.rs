@@ -19,6 +19,8 @@ pub enum Act {
     ManageRoutes,
     /// See what waits for delivery, what failed and why.
     ReadOutbox,
+    /// Requeue, cancel and edit messages, and undo that.
+    RepairOutbox,
 }
 
 impl Act {
@@ -31,6 +33,7 @@ impl Act {
         Self::ManageUsers,
         Self::ManageRoutes,
         Self::ReadOutbox,
+        Self::RepairOutbox,
     ];
 
     /// Who may.
@@ -41,7 +44,7 @@ impl Act {
             Self::AssignFromPool => &[Admin, Manager],
             Self::CreateCustomers => &[Admin, Manager, Operator, Dispatch, Employee],
             Self::SeeAllCustomers => &[Admin, Manager, Operator, Dispatch],
-            Self::ManageUsers | Self::ManageRoutes => &[Admin],
+            Self::ManageUsers | Self::ManageRoutes | Self::RepairOutbox => &[Admin],
             Self::ReadOutbox => &[Admin, Manager],
         }
     }
@@ -61,6 +64,7 @@ impl Act {
             Self::ManageUsers => "没有权限管理用户",
             Self::ManageRoutes => "没有权限管理通知渠道",
             Self::ReadOutbox => "没有权限查看消息队列",
+            Self::RepairOutbox => "没有权限处理消息队列",
         }
     }
 }
@@ -80,6 +84,7 @@ mod tests {
             (Act::ManageUsers, "y----"),
             (Act::ManageRoutes, "y----"),
             (Act::ReadOutbox, "yy---"),
+            (Act::RepairOutbox, "y----"),
         ] {
             let row: String = Role::ALL
                 .iter()

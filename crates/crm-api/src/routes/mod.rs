@@ -4,11 +4,15 @@ pub(crate) mod assignment;
 pub(crate) mod assignment_history;
 pub(crate) mod auth;
 pub(crate) mod bindings;
+mod cause_text;
 pub(crate) mod customers;
 pub(crate) mod health;
+pub(crate) mod message_filter;
 pub(crate) mod notification_routes;
 pub(crate) mod notifications;
 pub(crate) mod outbox;
+pub(crate) mod outbox_insight;
+pub(crate) mod outbox_repair;
 pub(crate) mod users;
 
 use actix_web::Route;
@@ -20,6 +24,7 @@ use crate::access::Access::{self, AnyUser, Public};
 use crate::access::authorize;
 use crate::auth::policy::Act::{
     AssignCustomers, AssignFromPool, CreateCustomers, ManageRoutes, ManageUsers, ReadOutbox,
+    RepairOutbox,
 };
 use crate::error::ApiError;
 
@@ -105,7 +110,15 @@ static URL_TABLE: &[Endpoint] = &[
 
     url(GET,    "/api/outbox",                                 may(ReadOutbox),      || web::to(outbox::list)),
     url(GET,    "/api/outbox/stats",                           may(ReadOutbox),      || web::to(outbox::stats)),
+    url(GET,    "/api/outbox/failures",                        may(ReadOutbox),      || web::to(outbox_insight::failures)),
+    url(GET,    "/api/outbox/stuck",                           may(ReadOutbox),      || web::to(outbox_insight::stuck)),
+    url(GET,    "/api/outbox/relays",                          may(ReadOutbox),      || web::to(outbox_insight::relays)),
+    url(POST,   "/api/outbox/requeue",                         may(RepairOutbox),    || web::to(outbox_repair::requeue)),
+    url(POST,   "/api/outbox/cancel",                          may(RepairOutbox),    || web::to(outbox_repair::cancel)),
+    url(POST,   "/api/outbox/repairs/{id}/undo",               may(RepairOutbox),    || web::to(outbox_repair::undo)),
     url(GET,    "/api/outbox/{id}",                            may(ReadOutbox),      || web::to(outbox::show)),
+    url(GET,    "/api/outbox/{id}/explain",                    may(ReadOutbox),      || web::to(outbox_insight::explain)),
+    url(PATCH,  "/api/outbox/{id}/payload",                    may(RepairOutbox),    || web::to(outbox_repair::edit)),
 ];
 
 /// Builds the routing from the table.

@@ -1,17 +1,20 @@
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::db::DbConnection;
 use shared::domain::{
     AttemptId, Channel, OutboxMessageId, RecipientId, RelayName, RequestId, UtcTimestamp,
+    mask_phones,
 };
-use shared::outbox::{self, Attempt, Hold, ListFilter, Message, Priority, Relay, Status};
-use utoipa::{IntoParams, ToSchema};
+use shared::operation_log::{self, LoggedOperation};
+use shared::outbox::{self, Attempt, Hold, Message, Priority, Relay, Status};
+use utoipa::ToSchema;
 
+use super::message_filter::MessagesQuery;
 use crate::envelope::{self, Envelope};
 use crate::error::ApiError;
 use crate::extract::{QueryOf, id_in_path};
 use crate::state::State;
-use crate::validation::{Lines, Paging, optional_text};
+use crate::validation::Paging;
 
 /// One message to one recipient on one channel.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,7 +72,8 @@ impl From<Message> for MessageView {
             recipient_id: message.recipient_id,
             subject: message.subject,
             dedup_key: message.dedup_key,
-            payload: serde_json::from_str(&message.payload).unwrap_or_default(),
+            // Masked already, unless somebody put it there by hand.
+            payload: serde_json::from_str(&mask_phones(&message.payload)).unwrap_or_default(),
             status: message.status,
             priority: message.priority,
             attempt: message.attempt,
@@ -80,7 +84,7 @@ impl From<Message> for MessageView {
             lease_expires_at: message.lease_expires_at,
             outcome_unknown: message.outcome_unknown,
             last_errcode: message.last_errcode,
-            last_error: message.last_error,
+            last_error: message.last_error.as_deref().map(mask_phones),
             provider_message_id: message.provider_message_id,
             request_id: message.request_id,
             created_at: message.created_at,
@@ -92,7 +96,7 @@ impl From<Message> for MessageView {
     }
 }
 
-/// A message with what was tried.
+/// A message with what was tried and what operators did.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageDetail {
@@ -100,6 +104,36 @@ pub(crate) struct MessageDetail {
     message: MessageView,
     /// The attempts that did not simply succeed, oldest first.
     attempts: Vec<AttemptView>,
+    /// What operators did to it, oldest first.
+    history: Vec<OperationView>,
+}
+
+/// What an operator did.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OperationView {
+    #[schema(value_type = String, format = DateTime)]
+    at: UtcTimestamp,
+    /// A username, or somebody at a command line.
+    actor: String,
+    /// `outbox.requeue`, `outbox.cancel`, `outbox.edit`, `outbox.undo`.
+    action: String,
+    /// Before, after, reason, repair.
+    detail: serde_json::Value,
+    #[schema(value_type = Option<String>)]
+    request_id: Option<RequestId>,
+}
+
+impl From<LoggedOperation> for OperationView {
+    fn from(operation: LoggedOperation) -> Self {
+        Self {
+            at: operation.at,
+            actor: operation.actor,
+            action: operation.action,
+            detail: operation.detail,
+            request_id: operation.request_id,
+        }
+    }
 }
 
 /// An attempt that did not simply succeed.
@@ -146,25 +180,6 @@ pub(crate) struct MessageList {
     /// For `before`, to read on; null at the end.
     #[schema(value_type = Option<String>)]
     next_before: Option<OutboxMessageId>,
-}
-
-/// Which messages to list.
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct MessagesQuery {
-    #[param(value_type = Option<String>)]
-    status: Option<Status>,
-    #[param(value_type = Option<String>)]
-    channel: Option<Channel>,
-    kind: Option<String>,
-    #[param(value_type = Option<String>)]
-    recipient_id: Option<RecipientId>,
-    /// Only messages made before this one: `nextBefore` of the page before.
-    #[param(value_type = Option<String>)]
-    before: Option<OutboxMessageId>,
-    /// At most 100.
-    page_size: Option<u32>,
 }
 
 /// How the outbox stands.
@@ -256,13 +271,7 @@ pub(crate) async fn list(
     QueryOf(query): QueryOf<MessagesQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let paging = Paging::new(None, query.page_size)?;
-    let filter = ListFilter {
-        status: query.status,
-        channel: query.channel,
-        kind: optional_text("kind", query.kind.as_deref(), 64, Lines::One)?,
-        recipient_id: query.recipient_id,
-        before: query.before,
-    };
+    let filter = query.checked()?;
     let page_size = paging.page_size() as usize;
     let mut messages = state
         .database
@@ -310,7 +319,7 @@ fn read_stats(connection: &mut DbConnection, now: UtcTimestamp) -> Result<Stats,
     })
 }
 
-/// One message, with what was tried.
+/// One message, with what was tried and what operators did.
 #[utoipa::path(get, path = "/api/outbox/{id}", tag = "outbox", params(("id" = String, Path)),
     responses((status = 200, body = Envelope<MessageDetail>), (status = 404)))]
 pub(crate) async fn show(state: State, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
@@ -322,9 +331,11 @@ pub(crate) async fn show(state: State, id: web::Path<String>) -> Result<HttpResp
             let message = outbox::find(connection, &id)?
                 .ok_or_else(|| ApiError::NotFound(NO_SUCH_MESSAGE.to_owned()))?;
             let attempts = outbox::attempts_of(connection, &id)?;
+            let history = operation_log::history(connection, "outbox_message", id.as_str())?;
             Ok::<_, ApiError>(MessageDetail {
                 message: message.into(),
                 attempts: attempts.into_iter().map(Into::into).collect(),
+                history: history.into_iter().map(Into::into).collect(),
             })
         })
         .await?;

@@ -1,8 +1,11 @@
 //! The command line: `run`, and what operators need to look and to repair.
 
+mod audit;
 mod channels;
+mod doctor;
 mod errcodes;
 mod outbox;
+mod relays;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -14,9 +17,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Config;
 use crate::config::OptionalAddress;
 use crate::relay::{Relay, Until};
+pub use audit::AuditArguments;
 pub use channels::{ChannelsArguments, HoldArguments};
+pub use doctor::DoctorArguments;
 pub use errcodes::ErrcodesCommand;
 pub use outbox::OutboxCommand;
+pub use relays::RelaysArguments;
 
 /// Delivers the outbox and lets operators look at it and repair it.
 #[derive(Debug, Parser)]
@@ -42,7 +48,7 @@ pub enum Command {
     },
     /// Look at messages and repair them.
     #[command(subcommand)]
-    Outbox(OutboxCommand),
+    Outbox(Box<OutboxCommand>),
     /// Look at the channels, or set how relays use them.
     Channels(ChannelsArguments),
     /// Stop a channel for all relays until somebody lifts the hold.
@@ -52,6 +58,12 @@ pub enum Command {
     /// Look at what the platform's error codes mean here, or set it.
     #[command(subcommand)]
     Errcodes(ErrcodesCommand),
+    /// List the relays that are alive: since when, how loaded, what they hold.
+    Relays(RelaysArguments),
+    /// Check everything that a delivery needs, and say what to do; sends nothing.
+    Doctor(DoctorArguments),
+    /// Compare assignments with their notifications and messages.
+    Audit(AuditArguments),
     /// Bring the database schema up to date.
     Migrate,
 }
@@ -65,13 +77,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run { once: false }) {
         Command::Run { once: false } => deliver(cli.config, Until::Stopped).await,
         Command::Run { once: true } => deliver(cli.config, Until::Drained).await,
-        Command::Outbox(command) => outbox::run(command, &open(&cli.config).await?).await,
+        Command::Outbox(command) => outbox::run(*command, &open(&cli.config).await?).await,
         Command::Channels(arguments) => {
             channels::run(arguments, &cli.config, &open(&cli.config).await?).await
         }
         Command::Hold(arguments) => channels::hold(arguments, &open(&cli.config).await?).await,
         Command::Lift(arguments) => channels::lift(arguments, &open(&cli.config).await?).await,
         Command::Errcodes(command) => errcodes::run(command, &open(&cli.config).await?).await,
+        Command::Relays(arguments) => relays::run(arguments, &open(&cli.config).await?).await,
+        Command::Doctor(arguments) => doctor::run(arguments, &cli.config).await,
+        Command::Audit(arguments) => audit::run(arguments, &open(&cli.config).await?).await,
         Command::Migrate => {
             let database =
                 Database::connect(&cli.config.database_url, PoolOptions::default()).await?;

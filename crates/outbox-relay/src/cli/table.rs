@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde::Serialize;
@@ -21,6 +23,12 @@ pub(super) fn say(text: &str) {
     println!("{text}");
 }
 
+/// Tells how it goes, beside the answer.
+#[expect(clippy::print_stderr, reason = "progress, for the person who waits")]
+pub(super) fn tell(text: &str) {
+    eprintln!("{text}");
+}
+
 pub(super) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?);
     Ok(())
@@ -40,4 +48,9 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
 /// A value that may be missing, in a table.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// How long something has lasted, in whole seconds: `2h 3m 4s`.
+pub(super) fn age(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }

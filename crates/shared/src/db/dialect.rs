@@ -229,7 +229,13 @@ pub(super) fn signal(connection: &mut DbConnection) -> Result<(), DieselError> {
 /// That a message is pending, said in the words of the partial indexes: with the status as a
 /// parameter, neither database can know that the index holds all that is asked for.
 pub(crate) fn is_pending() -> diesel::expression::SqlLiteral<Bool> {
-    diesel::dsl::sql("outbox_messages.status = 'pending'")
+    has_status("pending")
+}
+
+/// The same for any status, which must be one of the words of this program and never a text from
+/// outside: it becomes part of the query.
+pub(crate) fn has_status(status: &'static str) -> diesel::expression::SqlLiteral<Bool> {
+    diesel::dsl::sql(&format!("outbox_messages.status = '{status}'"))
 }
 
 /// What a claim asks for.
@@ -304,6 +310,25 @@ where
         }
     };
     Ok(claimed)
+}
+
+/// Locks these messages until the transaction ends, and answers which ones: those that somebody else
+/// has locked are passed over, because they are moving already.
+pub(crate) fn lock_messages(
+    connection: &mut DbConnection,
+    ids: &[OutboxMessageId],
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(ids.to_vec()),
+        DbConnection::Postgres(c) => Ok(outbox_messages::table
+            .filter(outbox_messages::id.eq_any(ids))
+            .order(outbox_messages::id)
+            .select(outbox_messages::id)
+            .for_update()
+            .skip_locked()
+            .load(c)?),
+    }
 }
 
 /// A lease that is over: who had it, and how often this message was rescued already.

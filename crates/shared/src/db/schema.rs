@@ -222,6 +222,40 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    repairs (id) {
+        id -> Text,
+        act -> Text,
+        reason -> Text,
+        matching -> Nullable<Text>,
+        actor_id -> Nullable<Text>,
+        console -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        changed -> BigInt,
+        undone -> BigInt,
+        created_at -> Timestamp,
+        changed_at -> Timestamp,
+        undone_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    repaired_messages (repair_id, message_id) {
+        repair_id -> Text,
+        message_id -> Text,
+        changed_at -> Timestamp,
+        fence -> BigInt,
+        status_before -> Text,
+        attempts_max_before -> Integer,
+        rescues_before -> Integer,
+        due_at_before -> Timestamp,
+        expires_at_before -> Nullable<Timestamp>,
+        finished_at_before -> Nullable<Timestamp>,
+        payload_before -> Nullable<Text>,
+        undo_outcome -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     bindings,
@@ -236,5 +270,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     channel_settings,
     errcode_overrides,
     relays,
+    repairs,
+    repaired_messages,
     login_failures,
 );

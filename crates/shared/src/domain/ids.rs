@@ -118,6 +118,11 @@ id!(
     "attempt id"
 );
 id!(
+    /// One repair of outbox messages by an operator: one message or a hundred thousand.
+    RepairId,
+    "repair id"
+);
+id!(
     /// The tie between a user and an identity on a platform.
     BindingId,
     "binding id"

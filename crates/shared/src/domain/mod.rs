@@ -10,9 +10,9 @@ mod timestamp;
 pub use channel::{App, Channel, ChannelSet};
 pub use ids::{
     AssignmentId, AttemptId, BindingId, CustomerId, InvalidId, NotificationId, OperationLogId,
-    OutboxMessageId, RecipientId, RelayName, RequestId, UserId,
+    OutboxMessageId, RecipientId, RelayName, RepairId, RequestId, UserId,
 };
-pub use phone::{InvalidPhone, Phone, mask_phone};
+pub use phone::{InvalidPhone, Phone, mask_phone, mask_phones};
 pub use role::Role;
 pub use text_enum::{UnknownText, text_enum, write_text as write_enum_text};
 pub use timestamp::UtcTimestamp;

@@ -47,6 +47,28 @@ pub fn mask_phone(number: &str) -> String {
     format!("{first}****{last}")
 }
 
+/// Masks every whole number in a text: `请致电 138****8999`. Longer runs of digits, and those that are
+/// part of a word or an id, are none.
+pub fn mask_phones(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word_ends = |c: char| !c.is_ascii_alphanumeric();
+        let word = &rest[..rest.find(word_ends).unwrap_or(rest.len())];
+        if word.parse::<Phone>().is_ok() {
+            masked.push_str(&mask_phone(word));
+        } else {
+            masked.push_str(word);
+        }
+        rest = &rest[word.len()..];
+        if let Some(between) = rest.chars().next() {
+            masked.push(between);
+            rest = &rest[between.len_utf8()..];
+        }
+    }
+    masked
+}
+
 impl FromStr for Phone {
     type Err = InvalidPhone;
 
@@ -105,6 +127,28 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(text.parse::<Phone>().is_ok(), right, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_in_a_text_are_masked_and_other_digits_are_not() {
+        for (text, masked) in [
+            ("", ""),
+            ("13800138999", "138****8999"),
+            (
+                "电话：13800138999，13912345678。",
+                "电话：138****8999，139****5678。",
+            ),
+            (r#"{"phone":"13800138999"}"#, r#"{"phone":"138****8999"}"#),
+            ("CUS13800138999", "CUS13800138999"),
+            ("138001389990", "138001389990"),
+            (
+                "0193e5a0-6e2b-7c4d-8f10-a13800138999",
+                "0193e5a0-6e2b-7c4d-8f10-a13800138999",
+            ),
+            ("138****8999", "138****8999"),
+        ] {
+            assert_eq!(mask_phones(text), masked, "{text}");
         }
     }
 

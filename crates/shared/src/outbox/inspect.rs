@@ -2,25 +2,10 @@ use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::{Message, Status};
+use super::{ListFilter, Message, Status};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbConnection, DbError};
-use crate::domain::{Channel, OutboxMessageId, RecipientId, UtcTimestamp};
-
-/// Which messages to list; everything not given matches.
-#[derive(Debug, Clone, Default)]
-pub struct ListFilter {
-    /// Where they stand.
-    pub status: Option<Status>,
-    /// How they go out.
-    pub channel: Option<Channel>,
-    /// What happened.
-    pub kind: Option<String>,
-    /// To whom.
-    pub recipient_id: Option<RecipientId>,
-    /// Only messages made before this one: the last of the page before.
-    pub before: Option<OutboxMessageId>,
-}
+use crate::domain::{Channel, OutboxMessageId, UtcTimestamp};
 
 /// One message.
 ///
@@ -46,23 +31,8 @@ pub fn list(
     filter: &ListFilter,
     limit: usize,
 ) -> Result<Vec<Message>, DbError> {
-    let mut query = outbox_messages::table.into_boxed();
-    if let Some(status) = filter.status {
-        query = query.filter(outbox_messages::status.eq(status));
-    }
-    if let Some(channel) = filter.channel {
-        query = query.filter(outbox_messages::channel.eq(channel));
-    }
-    if let Some(kind) = filter.kind.clone() {
-        query = query.filter(outbox_messages::kind.eq(kind));
-    }
-    if let Some(recipient_id) = filter.recipient_id.clone() {
-        query = query.filter(outbox_messages::recipient_id.eq(recipient_id));
-    }
-    if let Some(before) = filter.before.clone() {
-        query = query.filter(outbox_messages::id.lt(before));
-    }
-    Ok(query
+    Ok(filter
+        .query()
         .order(outbox_messages::id.desc())
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(Message::as_select())

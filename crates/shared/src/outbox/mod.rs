@@ -16,10 +16,15 @@
 //! change something take a transaction. Nothing here calls a platform.
 
 mod attempt;
+mod audit;
+mod cause;
 mod channel_settings;
 mod claim;
 mod enqueue;
 mod errcode_override;
+mod explain;
+mod failures;
+mod filter;
 mod hold;
 mod inspect;
 mod message;
@@ -31,22 +36,35 @@ mod retention;
 mod retry_policy;
 mod settle;
 mod status;
+mod stuck;
 
 pub use attempt::{Attempt, attempts_of};
+pub use audit::{AuditReport, Expected, Finding, audit};
+pub use cause::{AHEAD_MAX, Cause};
 pub use channel_settings::{ChannelSettings, UnknownOutcomePolicy, channel_settings, set_channel};
 pub use claim::{ClaimOrder, SHARE_OF_PRIORITY, claim_due};
 pub use enqueue::{Enqueued, enqueue};
 pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
+pub use explain::{Explanation, Facts, decide, explain};
+pub use failures::{FailureLine, failures};
+pub use filter::ListFilter;
 pub use hold::{
     Hold, HoldCause, HoldOrder, hold_by_operator, hold_channel, holds, lift_by_operator, lift_hold,
 };
-pub use inspect::{Backlog, BacklogLine, ListFilter, backlog, find, list};
+pub use inspect::{Backlog, BacklogLine, backlog, find, list};
 pub use message::{ClaimedMessage, Message, NewMessage, PAYLOAD_BYTES_MAX};
 pub use priority::Priority;
 pub use reclaim::{RESCUES_MAX, Reclaimed, SILENCE_MAX, cancel_expired, reclaim_over};
-pub use relay_registry::{Relay, deregister_relay, heartbeat, register_relay, relays};
-pub use repair::{RepairError, cancel, requeue};
+pub use relay_registry::{
+    Life, Relay, RelayLoad, deregister_relay, heartbeat, register_relay, relay_loads, relays,
+};
+pub use repair::{
+    InvalidPayload, MatchingRepair, Payload, REASON_CHARACTERS_MAX, REPAIR_BATCH, Repair,
+    RepairAct, RepairError, RepairOrder, Repaired, Rest, UNDO_WINDOW, Undone, Wish,
+    count_repairable, find_repair, repair, undo_next,
+};
 pub use retention::{Retention, prune};
 pub use retry_policy::RetryPolicy;
 pub use settle::{AttemptReport, Outcome, Settled, Settlement, Verdict, settle};
 pub use status::Status;
+pub use stuck::{StuckGroup, stuck};

@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
+
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use serde::Serialize;
 
 use super::SILENCE_MAX;
-use crate::db::schema::relays;
-use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
-use crate::domain::{RelayName, UtcTimestamp};
+use crate::db::schema::{outbox_messages, relays};
+use crate::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend};
+use crate::domain::{Channel, RelayName, UtcTimestamp};
 
 /// One run of one relay process.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize)]
@@ -94,4 +97,87 @@ pub fn relays(connection: &mut DbConnection, now: UtcTimestamp) -> Result<Vec<Re
         .order((relays::started_at, relays::name))
         .select(Relay::as_select())
         .load(connection)?)
+}
+
+/// A relay with what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayLoad {
+    /// Its name.
+    pub name: RelayName,
+    /// The run of the process; `None` if it is not known any more, and only its leases are.
+    pub run: Option<Relay>,
+    /// Whether it was heard of within the last [`SILENCE_MAX`].
+    pub life: Life,
+    /// How many messages are leased to it, by channel.
+    pub leased: BTreeMap<Channel, i64>,
+}
+
+/// Whether a relay is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Life {
+    /// It renews its heartbeat.
+    Alive,
+    /// It does not: what it holds is taken back.
+    Silent,
+}
+
+impl Relay {
+    /// Whether it was heard of within the last [`SILENCE_MAX`].
+    pub fn life(&self, now: UtcTimestamp) -> Life {
+        if self.heartbeat_at > now.before(SILENCE_MAX) {
+            Life::Alive
+        } else {
+            Life::Silent
+        }
+    }
+}
+
+/// The relays that are alive, oldest first, and after them the silent ones that still hold
+/// something.
+///
+/// # Errors
+/// What the database says.
+pub fn relay_loads(
+    connection: &mut DbConnection,
+    now: UtcTimestamp,
+) -> Result<Vec<RelayLoad>, DbError> {
+    let leases: Vec<(Option<RelayName>, Channel, i64)> = outbox_messages::table
+        .filter(dialect::has_status("sending"))
+        .group_by((outbox_messages::claimed_by, outbox_messages::channel))
+        .select((
+            outbox_messages::claimed_by,
+            outbox_messages::channel,
+            count_star(),
+        ))
+        .load(connection)?;
+    let mut leased: BTreeMap<RelayName, BTreeMap<Channel, i64>> = BTreeMap::new();
+    for (name, channel, count) in leases {
+        if let Some(name) = name {
+            leased.entry(name).or_default().insert(channel, count);
+        }
+    }
+    let known: Vec<Relay> = relays::table
+        .order((relays::started_at, relays::name))
+        .select(Relay::as_select())
+        .load(connection)?;
+    let mut loads: Vec<RelayLoad> = known
+        .into_iter()
+        .map(|relay| RelayLoad {
+            name: relay.name.clone(),
+            life: relay.life(now),
+            leased: leased.remove(&relay.name).unwrap_or_default(),
+            run: Some(relay),
+        })
+        .filter(|load| load.life == Life::Alive || !load.leased.is_empty())
+        .collect();
+    loads.extend(leased.into_iter().map(|(name, leased)| RelayLoad {
+        name,
+        run: None,
+        life: Life::Silent,
+        leased,
+    }));
+    loads.sort_by_key(|load| load.life == Life::Silent);
+    Ok(loads)
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 use shared::db::DbError;
-use shared::outbox::{self, Enqueued, NewMessage, PAYLOAD_BYTES_MAX, Priority, Status};
+use shared::outbox::{self, Enqueued, NewMessage, PAYLOAD_BYTES_MAX, Priority, Status, Wish};
 
 use crate::harness::{TestDatabase, message, moment, on_each_database, seconds};
 
@@ -122,12 +122,9 @@ async fn a_second_message_with_the_same_dedup_key_is_not_enqueued(database: &Tes
 async fn a_dedup_key_stays_taken_after_the_message_is_finished(database: &TestDatabase) {
     let id = database.enqueue(keyed("a")).await;
     database
-        .write(move |transaction| {
-            let actor = shared::operation_log::Actor::System;
-            outbox::cancel(transaction, &id, &actor, moment())
-                .map_err(|error| DbError::Unavailable(error.to_string()))
-        })
-        .await;
+        .repair(&[id], Wish::Cancel, moment())
+        .await
+        .unwrap();
     let again = enqueue_all(database, vec![keyed("a")]).await.unwrap();
     assert_eq!((again.inserted, again.duplicates), (0, 1));
 }

@@ -9,6 +9,8 @@ on_each_database! {
     the_backlog_counts_by_channel_and_status,
     the_oldest_due_message_is_one_that_could_have_gone_out,
     each_filter_narrows_the_list,
+    a_text_is_found_as_it_is_in_payload_and_error,
+    an_age_is_that_of_the_enqueueing,
     pages_follow_each_other_without_gap_or_repetition,
     a_message_that_does_not_exist_is_not_found,
 }
@@ -85,6 +87,15 @@ async fn each_filter_narrows_the_list(database: &TestDatabase) {
     database
         .settle(&relay, &claimed, accepted(), moment())
         .await;
+    let failed = database
+        .enqueue(NewMessage {
+            request_id: Some("request-7".parse().unwrap()),
+            subject: Some("customer:7".to_owned()),
+            ..message()
+        })
+        .await;
+    let claimed = database.claim_one(&relay, moment()).await;
+    database.settle(&relay, &claimed, refused(), moment()).await;
     let plain = database.enqueue(message()).await;
     let cloud = database
         .enqueue(NewMessage {
@@ -101,8 +112,37 @@ async fn each_filter_narrows_the_list(database: &TestDatabase) {
         .await;
     let recipient_of_cloud = database.message(&cloud).await.recipient_id;
     let any = ListFilter::default;
-    let cases: [(ListFilter, Vec<&OutboxMessageId>); 6] = [
-        (any(), vec![&created, &cloud, &plain, &sent]),
+    let cases: [(ListFilter, Vec<&OutboxMessageId>); 10] = [
+        (any(), vec![&created, &cloud, &plain, &failed, &sent]),
+        (
+            ListFilter {
+                status: Some(Status::Failed),
+                errcode: Some(45_009),
+                ..any()
+            },
+            vec![&failed],
+        ),
+        (
+            ListFilter {
+                errcode: Some(40_037),
+                ..any()
+            },
+            vec![],
+        ),
+        (
+            ListFilter {
+                request_id: Some("request-7".parse().unwrap()),
+                ..any()
+            },
+            vec![&failed],
+        ),
+        (
+            ListFilter {
+                subject: Some("customer:7".to_owned()),
+                ..any()
+            },
+            vec![&failed],
+        ),
         (
             ListFilter {
                 status: Some(Status::Sent),
@@ -150,6 +190,72 @@ async fn each_filter_narrows_the_list(database: &TestDatabase) {
             .await;
         let ids: Vec<&OutboxMessageId> = listed.iter().map(|row| &row.id).collect();
         assert_eq!(ids, expected, "{filter:?}");
+    }
+}
+
+async fn listed(database: &TestDatabase, filter: ListFilter) -> Vec<OutboxMessageId> {
+    let rows = database
+        .read(move |connection| outbox::list(connection, &filter, 10))
+        .await;
+    rows.into_iter().map(|row| row.id).collect()
+}
+
+async fn a_text_is_found_as_it_is_in_payload_and_error(database: &TestDatabase) {
+    let named = database
+        .enqueue(NewMessage {
+            payload: serde_json::json!({ "customerName": "Wang_100%", "path": "a\\b" }),
+            ..message()
+        })
+        .await;
+    let relay = relay("a");
+    let claimed = database.claim_one(&relay, moment()).await;
+    database.settle(&relay, &claimed, refused(), moment()).await;
+    database
+        .enqueue(NewMessage {
+            payload: serde_json::json!({ "customerName": "WangX1000" }),
+            ..message()
+        })
+        .await;
+    for (text, found) in [
+        ("wang_100%", 1),
+        ("WANG", 2),
+        ("API daily quota", 1),
+        ("_", 1),
+        ("%", 1),
+        ("a\\\\b", 1),
+        ("nothing of that", 0),
+        ("'; DROP TABLE outbox_messages", 0),
+    ] {
+        let filter = ListFilter {
+            text: Some(text.to_owned()),
+            ..ListFilter::default()
+        };
+        let ids = listed(database, filter).await;
+        assert_eq!(ids.len(), found, "{text}");
+        assert!(found != 1 || ids == [named.clone()], "{text}");
+    }
+}
+
+async fn an_age_is_that_of_the_enqueueing(database: &TestDatabase) {
+    let id = database.enqueue(message()).await;
+    for (before, after, found) in [
+        (Some(moment()), None, false),
+        (Some(moment().after(seconds(1))), None, true),
+        (None, Some(moment()), true),
+        (None, Some(moment().after(seconds(1))), false),
+        (
+            Some(moment().after(seconds(1))),
+            Some(moment().before(seconds(1))),
+            true,
+        ),
+    ] {
+        let filter = ListFilter {
+            created_before: before,
+            created_after: after,
+            ..ListFilter::default()
+        };
+        let ids = listed(database, filter.clone()).await;
+        assert_eq!(ids == [id.clone()], found, "{filter:?}");
     }
 }
 

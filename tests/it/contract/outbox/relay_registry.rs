@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use shared::domain::{RelayName, UtcTimestamp};
-use shared::outbox::{self, Relay, SILENCE_MAX};
+use shared::outbox::{self, Life, Relay, SILENCE_MAX};
 
-use crate::harness::{TestDatabase, moment, on_each_database, relay, seconds};
+use crate::harness::{TestDatabase, message, moment, on_each_database, relay, seconds};
 
 on_each_database! {
     a_relay_is_listed_while_it_lives,
@@ -11,6 +11,7 @@ on_each_database! {
     a_relay_that_is_not_known_must_register_first,
     registering_again_is_a_heartbeat,
     a_relay_long_silent_is_forgotten_when_another_registers,
+    a_load_tells_what_each_relay_holds_and_which_ones_are_silent,
 }
 
 async fn alive(database: &TestDatabase, now: UtcTimestamp) -> Vec<Relay> {
@@ -104,4 +105,44 @@ async fn a_relay_long_silent_is_forgotten_when_another_registers(database: &Test
     let later = an_hour_later.after(Duration::from_micros(1));
     database.register(&young, later).await;
     assert!(!beat(database, &old, 0, later).await);
+}
+
+async fn a_load_tells_what_each_relay_holds_and_which_ones_are_silent(database: &TestDatabase) {
+    database.leases_may_remain();
+    let (idle, busy, silent, forgotten) =
+        (relay("idle"), relay("busy"), relay("silent"), relay("gone"));
+    let now = moment().after(SILENCE_MAX);
+    database.register(&silent, moment()).await;
+    database
+        .register(&relay("silent-and-empty"), moment())
+        .await;
+    for known in [&idle, &busy] {
+        database.register(known, now).await;
+    }
+    for (holder, count) in [(&busy, 2), (&silent, 1), (&forgotten, 1)] {
+        for _ in 0..count {
+            database.enqueue(message()).await;
+        }
+        assert_eq!(database.claim(holder, 10, now).await.len(), count);
+    }
+    assert!(beat(database, &busy, 2, now).await);
+    let loads = database
+        .read(move |connection| outbox::relay_loads(connection, now))
+        .await;
+    let told: Vec<(&RelayName, Life, i64, Option<i32>)> = loads
+        .iter()
+        .map(|load| {
+            let in_flight = load.run.as_ref().map(|run| run.in_flight);
+            (&load.name, load.life, load.leased.values().sum(), in_flight)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&busy, Life::Alive, 2, Some(2)),
+            (&idle, Life::Alive, 0, Some(0)),
+            (&silent, Life::Silent, 1, Some(0)),
+            (&forgotten, Life::Silent, 1, None),
+        ]
+    );
 }

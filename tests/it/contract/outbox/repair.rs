@@ -1,8 +1,9 @@
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use shared::db::DbConnection;
 use shared::db::schema::operation_logs;
 use shared::domain::{OutboxMessageId, UtcTimestamp};
-use shared::operation_log::Actor;
-use shared::outbox::{self, Message, NewMessage, RepairError, Status, Verdict};
+use shared::outbox::{Message, NewMessage, RepairError, Status, Verdict, Wish};
 
 use crate::harness::{
     TestDatabase, accepted, message, moment, on_each_database, refused, relay, retry, seconds,
@@ -16,10 +17,9 @@ on_each_database! {
     any_wish_for_attempts_is_met_within_reason,
     a_message_that_does_not_exist_is_named,
     an_operators_act_is_logged_and_a_refused_one_is_not,
-}
-
-fn operator() -> Actor {
-    Actor::Console("li".to_owned())
+    of_a_list_all_are_repaired_or_none,
+    an_edited_message_goes_out_with_its_new_payload,
+    a_message_that_somebody_else_has_locked_is_named,
 }
 
 fn later() -> UtcTimestamp {
@@ -31,19 +31,23 @@ async fn requeue(
     id: &OutboxMessageId,
     attempts: i32,
 ) -> Result<Message, RepairError> {
-    let id = id.clone();
-    database
-        .database()
-        .write(move |transaction| outbox::requeue(transaction, &id, attempts, &operator(), later()))
-        .await
+    one(database, id, Wish::Requeue { attempts }).await
 }
 
 async fn cancel(database: &TestDatabase, id: &OutboxMessageId) -> Result<Message, RepairError> {
-    let id = id.clone();
-    database
-        .database()
-        .write(move |transaction| outbox::cancel(transaction, &id, &operator(), later()))
-        .await
+    one(database, id, Wish::Cancel).await
+}
+
+async fn one(
+    database: &TestDatabase,
+    id: &OutboxMessageId,
+    wish: Wish,
+) -> Result<Message, RepairError> {
+    let mut repaired = database
+        .repair(std::slice::from_ref(id), wish, later())
+        .await?;
+    assert_eq!(repaired.messages.len(), 1);
+    Ok(repaired.messages.remove(0))
 }
 
 /// A message with that status.
@@ -191,7 +195,7 @@ async fn a_requeued_message_starts_afresh(database: &TestDatabase) {
 }
 
 async fn any_wish_for_attempts_is_met_within_reason(database: &TestDatabase) {
-    for (wish, attempts_max) in [(i32::MIN, 2), (0, 2), (1, 2), (5, 6), (i32::MAX, i32::MAX)] {
+    for (wish, attempts_max) in [(i32::MIN, 2), (0, 2), (1, 2), (5, 6), (i32::MAX, 1_000_001)] {
         let id = message_that_is(database, Status::Failed).await;
         let row = requeue(database, &id, wish).await.unwrap();
         assert_eq!((row.attempt, row.attempts_max), (1, attempts_max), "{wish}");
@@ -233,9 +237,21 @@ async fn an_operators_act_is_logged_and_a_refused_one_is_not(database: &TestData
         .await;
     let acts: Vec<(&str, serde_json::Value)> = logged
         .iter()
-        .map(|(action, detail, _)| (action.as_str(), serde_json::from_str(detail).unwrap()))
+        .map(|(action, detail, _)| {
+            let mut detail: serde_json::Value = serde_json::from_str(detail).unwrap();
+            assert!(detail["repair"].take().is_string());
+            (action.as_str(), detail)
+        })
         .collect();
-    let act = |before: &str, after: &str| serde_json::json!({ "before": before, "after": after, "console": "li" });
+    let act = |before: &str, after: &str| {
+        serde_json::json!({
+            "before": before,
+            "after": after,
+            "reason": "模板已修复",
+            "repair": null,
+            "console": "li",
+        })
+    };
     assert_eq!(
         acts,
         [
@@ -244,4 +260,63 @@ async fn an_operators_act_is_logged_and_a_refused_one_is_not(database: &TestData
             ("outbox.cancel", act("pending", "cancelled")),
         ]
     );
+}
+
+async fn of_a_list_all_are_repaired_or_none(database: &TestDatabase) {
+    let failed = message_that_is(database, Status::Failed).await;
+    let skipped = message_that_is(database, Status::Skipped).await;
+    let sent = message_that_is(database, Status::Sent).await;
+    let before = database.contents().await;
+    let wish = || Wish::Requeue { attempts: 1 };
+    for wrong in [sent, OutboxMessageId::generate()] {
+        let ids = [failed.clone(), wrong.clone(), skipped.clone()];
+        let error = database.repair(&ids, wish(), later()).await.unwrap_err();
+        assert!(error.to_string().contains(wrong.as_str()), "{error}");
+    }
+    database.assert_unchanged_since(&before).await;
+    // Named twice, it is repaired once.
+    let ids = [skipped.clone(), failed.clone(), skipped.clone()];
+    let repaired = database.repair(&ids, wish(), later()).await.unwrap();
+    let repaired: Vec<&OutboxMessageId> = repaired.messages.iter().map(|row| &row.id).collect();
+    assert_eq!(repaired, [&skipped, &failed]);
+}
+
+async fn an_edited_message_goes_out_with_its_new_payload(database: &TestDatabase) {
+    let id = message_that_is(database, Status::Failed).await;
+    let wish = Wish::Edit {
+        payload: r#"{"customerName": "李先生"}"#.parse().unwrap(),
+        attempts: 2,
+    };
+    let row = one(database, &id, wish.clone()).await.unwrap();
+    assert_eq!(
+        (row.status, row.payload.as_str(), row.attempts_max),
+        (Status::Pending, r#"{"customerName":"李先生"}"#, 3)
+    );
+    let claimed = database.claim_one(&relay("b"), later()).await;
+    assert_eq!(claimed.payload, row.payload);
+    database
+        .settle(&relay("b"), &claimed, accepted(), later())
+        .await;
+    let error = one(database, &id, wish).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("message {id} is sent; only failed, skipped or cancelled ones can be edited")
+    );
+}
+
+async fn a_message_that_somebody_else_has_locked_is_named(database: &TestDatabase) {
+    let mut other = database.connection();
+    let DbConnection::Postgres(other) = &mut other else {
+        return; // One writer at a time: nothing to be locked by somebody else.
+    };
+    let id = message_that_is(database, Status::Failed).await;
+    other
+        .batch_execute(&format!(
+            "BEGIN; SELECT 1 FROM outbox_messages WHERE id = '{id}' FOR UPDATE"
+        ))
+        .unwrap();
+    let error = cancel(database, &id).await.unwrap_err();
+    assert!(matches!(error, RepairError::Busy(busy) if busy == id));
+    other.batch_execute("ROLLBACK").unwrap();
+    cancel(database, &id).await.unwrap();
 }

@@ -1,7 +1,7 @@
 use shared::domain::UtcTimestamp;
 use shared::outbox::{
     self, AttemptReport, HoldCause, HoldOrder, Message, NewMessage, Outcome, Settled, Settlement,
-    Status, Verdict,
+    Status, Verdict, Wish,
 };
 
 use crate::harness::{
@@ -387,11 +387,7 @@ async fn clear(database: &TestDatabase) {
         .filter(|row| row.status == Status::Pending)
     {
         database
-            .database()
-            .write(move |transaction| {
-                let actor = shared::operation_log::Actor::System;
-                outbox::cancel(transaction, &row.id, &actor, moment())
-            })
+            .repair(&[row.id], Wish::Cancel, moment())
             .await
             .unwrap();
     }

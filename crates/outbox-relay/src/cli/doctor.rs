@@ -1,0 +1,358 @@
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use serde::Serialize;
+use shared::bindings::{self, BindingCount};
+use shared::clock::{Clock, SystemClock};
+use shared::db::{Database, DbConnection, DbError, PoolOptions, dialect, migrations};
+use shared::domain::{App, Channel, UtcTimestamp};
+use shared::notification::{Route, routes};
+use shared::outbox::{Hold, Relay, holds, relays};
+use wechat::errcode::{self, Api};
+use wechat::{ApiClient, ApiClientConfig, MiniProgram, TokenError};
+
+use super::table::{Format, say, say_json, table};
+use crate::Config;
+
+/// How to show what was found.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Less does not matter: what is due and whose lease is over is told by the database's clock.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
+
+/// One line of the examination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Line {
+    /// What was looked at.
+    what: &'static str,
+    /// How it is.
+    state: State,
+    /// In words, with what to do.
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    /// Worth knowing; nothing is broken.
+    Note,
+    Bad,
+}
+
+fn line(what: &'static str, state: State, text: impl Into<String>) -> Line {
+    Line {
+        what,
+        state,
+        text: text.into(),
+    }
+}
+
+pub(super) async fn run(arguments: DoctorArguments, config: &Config) -> anyhow::Result<()> {
+    let mut lines = vec![settings(config)];
+    lines.extend(database(config).await);
+    lines.extend(platform(config).await);
+    match Format::of_flag(arguments.json) {
+        Format::Json => say_json(&lines)?,
+        Format::Table => {
+            let rows = lines.iter().map(|line| {
+                let state = match line.state {
+                    State::Ok => "ok",
+                    State::Note => "note",
+                    State::Bad => "BAD",
+                };
+                vec![line.what.to_owned(), state.to_owned(), line.text.clone()]
+            });
+            say(&table(&["what", "", ""], rows));
+        }
+    }
+    let bad = lines.iter().filter(|line| line.state == State::Bad).count();
+    if bad > 0 {
+        bail!("{bad} of {} lines are bad", lines.len());
+    }
+    Ok(())
+}
+
+fn settings(config: &Config) -> Line {
+    if let Err(contradiction) = config.validate() {
+        return line("settings", State::Bad, contradiction.to_string());
+    }
+    let channels: Vec<&str> = config
+        .configured_channels()
+        .iter()
+        .map(Channel::as_str)
+        .collect();
+    if channels.is_empty() {
+        let text = "no channel is configured here: set WECHAT_APPID and WECHAT_SECRET";
+        line("settings", State::Bad, text)
+    } else {
+        line(
+            "settings",
+            State::Ok,
+            format!("channels {}", channels.join(", ")),
+        )
+    }
+}
+
+/// What the database tells, as far as it can be asked.
+async fn database(config: &Config) -> Vec<Line> {
+    let database = match Database::connect(&config.database_url, PoolOptions::default()).await {
+        Ok(database) => database,
+        Err(error) => return vec![line("database", State::Bad, error.to_string())],
+    };
+    let mut lines = vec![line("database", State::Ok, config.database_url.to_string())];
+    match database.run(migrations::check).await {
+        Ok(()) => lines.push(line("schema", State::Ok, "current")),
+        Err(error) => {
+            lines.push(line("schema", State::Bad, error.to_string()));
+            return lines;
+        }
+    }
+    match facts(&database, config).await {
+        Ok(facts) => lines.extend(facts.lines(config)),
+        Err(error) => lines.push(line("database", State::Bad, error.to_string())),
+    }
+    lines
+}
+
+struct Facts {
+    host_before: UtcTimestamp,
+    database_time: UtcTimestamp,
+    host_after: UtcTimestamp,
+    relays: Vec<Relay>,
+    holds: Vec<Hold>,
+    routes: Vec<Route>,
+    people: BindingCount,
+}
+
+async fn facts(database: &Database, config: &Config) -> Result<Facts, DbError> {
+    let app = config.mini_program_app();
+    database.run(move |connection| load(connection, &app)).await
+}
+
+fn load(connection: &mut DbConnection, app: &App) -> Result<Facts, DbError> {
+    let host_before = SystemClock.now();
+    let database_time = dialect::database_time(connection)?;
+    let host_after = SystemClock.now();
+    Ok(Facts {
+        host_before,
+        database_time,
+        host_after,
+        relays: relays(connection, database_time)?,
+        holds: holds(connection)?,
+        routes: routes(connection)?,
+        people: bindings::count(connection, app)?,
+    })
+}
+
+impl Facts {
+    fn lines(&self, config: &Config) -> Vec<Line> {
+        let mut lines = vec![self.clock(), self.relays()];
+        lines.extend(self.holds());
+        lines.extend(self.routes(config));
+        lines.extend(self.bindings(config));
+        lines
+    }
+
+    fn clock(&self) -> Line {
+        // Both clocks were read within this time; nothing finer can be told.
+        let ahead = self.host_before.since(self.database_time);
+        let behind = self.database_time.since(self.host_after);
+        let (skew, direction) = if ahead > behind {
+            (ahead, "ahead of")
+        } else {
+            (behind, "behind")
+        };
+        let text = format!(
+            "this host is {:.1} s {direction} the database",
+            skew.as_secs_f64()
+        );
+        if skew > CLOCK_SKEW_MAX {
+            let advice = "synchronise the clocks (NTP): ids made here do not sort by time";
+            line("clock", State::Bad, format!("{text}; {advice}"))
+        } else {
+            line("clock", State::Ok, text)
+        }
+    }
+
+    fn relays(&self) -> Line {
+        match self.relays.len() {
+            0 => line(
+                "relays",
+                State::Bad,
+                "none is alive: start one with `outbox-relay`",
+            ),
+            count => line("relays", State::Ok, format!("{count} alive")),
+        }
+    }
+
+    fn holds(&self) -> Vec<Line> {
+        if self.holds.is_empty() {
+            return vec![line("holds", State::Ok, "no channel is held")];
+        }
+        let held = self.holds.iter().map(|hold| {
+            let until = hold.probe_at.map_or_else(
+                || "until somebody lifts it".to_owned(),
+                |at| format!("next probe {at}"),
+            );
+            let text = format!(
+                "{} since {}, {until}: {}",
+                hold.channel, hold.held_since, hold.reason
+            );
+            line("holds", State::Bad, text)
+        });
+        held.collect()
+    }
+
+    fn routes(&self, config: &Config) -> Vec<Line> {
+        let configured = config.configured_channels();
+        let active: Vec<&Route> = self
+            .routes
+            .iter()
+            .filter(|route| route.settings.enabled)
+            .collect();
+        let named = |wrong: &dyn Fn(&Route) -> bool| -> Vec<String> {
+            let routes = active.iter().filter(|route| wrong(route));
+            routes
+                .map(|route| format!("{} on {}", route.kind, route.channel))
+                .collect()
+        };
+        let no_template = named(&|route| {
+            route.channel == Channel::WechatSubscribe
+                && route
+                    .settings
+                    .template_id
+                    .as_deref()
+                    .unwrap_or_default()
+                    .is_empty()
+        });
+        let unconfigured = named(&|route| !configured.contains(route.channel));
+        let mut lines = Vec::new();
+        if active.is_empty() {
+            lines.push(line(
+                "routes",
+                State::Bad,
+                "no kind goes out on any channel: set PUT /api/notification-routes/{kind}/{channel}",
+            ));
+        }
+        if !no_template.is_empty() {
+            let text = format!(
+                "no template id: {}; set it, or switch the route off",
+                no_template.join(", ")
+            );
+            lines.push(line("routes", State::Bad, text));
+        }
+        if !unconfigured.is_empty() {
+            let text = format!(
+                "to channels that are not configured here: {}; configure them, or switch the routes off",
+                unconfigured.join(", ")
+            );
+            lines.push(line("routes", State::Bad, text));
+        }
+        if lines.is_empty() {
+            lines.push(line(
+                "routes",
+                State::Ok,
+                format!("{} active", active.len()),
+            ));
+        }
+        lines
+    }
+
+    fn bindings(&self, config: &Config) -> Option<Line> {
+        let configured = config.configured_channels();
+        let routed = self
+            .routes
+            .iter()
+            .any(|route| route.settings.enabled && configured.contains(route.channel));
+        if !routed {
+            return None;
+        }
+        let BindingCount { active, bound } = self.people;
+        let app = config.mini_program_app();
+        Some(match active - bound {
+            0 => line(
+                "bindings",
+                State::Ok,
+                format!("all {active} active users are bound to {app}"),
+            ),
+            _ if bound == 0 => line(
+                "bindings",
+                State::Bad,
+                format!(
+                    "none of {active} active users is bound to {app}: check WECHAT_APPID, or bind them"
+                ),
+            ),
+            unbound => line(
+                "bindings",
+                State::Note,
+                format!(
+                    "{unbound} of {active} active users are not bound to {app} and get no messages there: bind them"
+                ),
+            ),
+        })
+    }
+}
+
+/// Asks for a token, which tells whether the platform can be reached and knows us.
+async fn platform(config: &Config) -> Vec<Line> {
+    if config.wechat_appid.is_empty() {
+        return Vec::new();
+    }
+    let client = ApiClient::new(&ApiClientConfig {
+        base_url: config.wechat_api_url.clone(),
+        connect_timeout: config.connect_timeout,
+        request_timeout: config.request_timeout,
+    });
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => return vec![line("platform", State::Bad, error.to_string())],
+    };
+    let mini_program = MiniProgram::new(
+        client,
+        config.wechat_appid.clone(),
+        config.wechat_secret.clone(),
+    );
+    let reached = line(
+        "platform",
+        State::Ok,
+        format!("{} answers", config.wechat_api_url),
+    );
+    match mini_program.token_slot().get().await {
+        Ok(_) => vec![
+            reached,
+            line(
+                "token",
+                State::Ok,
+                format!("the platform gave one for {}", config.wechat_appid),
+            ),
+        ],
+        Err(TokenError::Rejected { errcode, errmsg }) => {
+            let rule = errcode::rule(Api::Token, errcode);
+            let mut text = format!("errcode {errcode}: {errmsg} ({})", rule.meaning);
+            if !rule.advice.is_empty() {
+                text.push_str("; ");
+                text.push_str(rule.advice);
+            }
+            vec![reached, line("token", State::Bad, text)]
+        }
+        Err(TokenError::Unreachable {
+            reason,
+            http_status,
+        }) => {
+            let status = http_status.map(|status| format!(" (HTTP {status})"));
+            let text = format!(
+                "{} gives no usable answer{}: {reason}; check WECHAT_API_URL, the network and the firewall",
+                config.wechat_api_url,
+                status.unwrap_or_default()
+            );
+            vec![line("platform", State::Bad, text)]
+        }
+    }
+}

@@ -1,0 +1,378 @@
+use std::time::Duration;
+
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::{
+    AHEAD_MAX, Attempt, Cause, ChannelSettings, Hold, Life, Message, Priority, RESCUES_MAX, Relay,
+    SILENCE_MAX, Status, UnknownOutcomePolicy, attempts_of, channel_settings, find, holds, relays,
+};
+use crate::db::schema::{outbox_messages, relays as relays_table};
+use crate::db::{DbConnection, DbError, dialect};
+use crate::domain::{Channel, OutboxMessageId, UtcTimestamp};
+use crate::operation_log::{self, LoggedOperation};
+
+/// Why a message is not sent, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Which message.
+    pub id: OutboxMessageId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why.
+    pub cause: Cause,
+    /// The cause as a sentence.
+    pub text: String,
+    /// When something happens by itself, if that can be told.
+    pub expected_at: Option<UtcTimestamp>,
+    /// What a person has to do, if anything.
+    pub fix: Option<&'static str>,
+}
+
+/// What is known about a message and its surroundings at one moment.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The row.
+    pub message: Message,
+    /// The hold on its channel, if there is one.
+    pub hold: Option<Hold>,
+    /// The relay that has claimed it, if it is known.
+    pub claimer: Option<Relay>,
+    /// How many relays are alive.
+    pub live_relays: usize,
+    /// Another message to the same recipient on the same channel that is under way.
+    pub under_way: Option<OutboxMessageId>,
+    /// How many due messages of its channel come first, up to [`AHEAD_MAX`].
+    pub ahead: usize,
+    /// What operators have set for its channel.
+    pub settings: ChannelSettings,
+    /// The last recorded attempt.
+    pub last_attempt: Option<Attempt>,
+    /// Who cancelled it last.
+    pub cancelled: Option<LoggedOperation>,
+}
+
+/// Says why a message is not sent: one answer, the same for the same facts. `None` if there is no
+/// such message.
+///
+/// # Errors
+/// What the database says.
+pub fn explain(
+    connection: &mut DbConnection,
+    id: &OutboxMessageId,
+    now: UtcTimestamp,
+) -> Result<Option<Explanation>, DbError> {
+    let Some(message) = find(connection, id)? else {
+        return Ok(None);
+    };
+    let facts = facts(connection, message, now)?;
+    let cause = decide(&facts, now);
+    Ok(Some(Explanation {
+        id: facts.message.id,
+        status: facts.message.status,
+        text: cause.sentence(),
+        expected_at: cause.expected_at(),
+        fix: cause.fix(),
+        cause,
+    }))
+}
+
+/// The answer from the facts: pure.
+pub fn decide(facts: &Facts, now: UtcTimestamp) -> Cause {
+    match facts.message.status {
+        Status::Pending => pending(facts, now),
+        Status::Sending => sending(facts, now),
+        Status::Sent => sent(&facts.message),
+        Status::Failed => failed(facts),
+        Status::Skipped => skipped(facts),
+        Status::Cancelled => cancelled(facts),
+    }
+}
+
+fn pending(facts: &Facts, now: UtcTimestamp) -> Cause {
+    let message = &facts.message;
+    if let Some(expires_at) = message.expires_at
+        && expires_at <= now
+    {
+        return Cause::Expired {
+            at: Some(expires_at),
+        };
+    }
+    if message.due_at > now && !waits_for_the_probe(facts) {
+        return not_due(message);
+    }
+    if let Some(cause) = channel_at_rest(facts.hold.as_ref(), facts.live_relays) {
+        return cause;
+    }
+    match &facts.under_way {
+        Some(other) => Cause::BehindSameRecipient {
+            message: other.clone(),
+        },
+        None => in_line(facts, now),
+    }
+}
+
+fn in_line(facts: &Facts, now: UtcTimestamp) -> Cause {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let ahead = facts.ahead;
+    match facts.settings.rate_per_minute {
+        Some(per_minute) => {
+            let turns = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
+            Cause::RateLimited {
+                per_minute,
+                ahead,
+                about: now.after(MINUTE.saturating_mul(turns) / per_minute.unsigned_abs().max(1)),
+            }
+        }
+        None => Cause::InLine {
+            ahead,
+            due_since: facts.message.due_at,
+        },
+    }
+}
+
+/// Whether the hold, and not its due time, is what a message waits for: it caused the hold and was
+/// put behind the next probe, or the hold lasts longer.
+fn waits_for_the_probe(facts: &Facts) -> bool {
+    facts.hold.as_ref().is_some_and(|hold| {
+        hold.probe_at
+            .is_none_or(|probe_at| probe_at >= facts.message.due_at)
+            || facts.message.last_error.as_deref() == Some(hold.reason.as_str())
+    })
+}
+
+fn not_due(message: &Message) -> Cause {
+    if message.attempt > 0 {
+        Cause::WaitsForRetry {
+            until: message.due_at,
+            attempts: message.attempt,
+            attempts_max: message.attempts_max,
+            error: message.last_error.clone(),
+        }
+    } else {
+        Cause::NotDue {
+            until: message.due_at,
+        }
+    }
+}
+
+/// Why nothing at all moves on a channel.
+pub(super) fn channel_at_rest(hold: Option<&Hold>, live_relays: usize) -> Option<Cause> {
+    if live_relays == 0 {
+        return Some(Cause::NoLiveRelay);
+    }
+    hold.map(|hold| Cause::ChannelHeld {
+        reason: hold.reason.clone(),
+        errcode: hold.errcode,
+        held_by: hold.held_by.clone(),
+        since: hold.held_since,
+        probe_at: hold.probe_at,
+    })
+}
+
+fn sending(facts: &Facts, now: UtcTimestamp) -> Cause {
+    let message = &facts.message;
+    let (Some(relay), Some(until)) = (message.claimed_by.clone(), message.lease_expires_at) else {
+        // The table's constraints leave no such row.
+        return Cause::NoLiveRelay;
+    };
+    let alive = facts
+        .claimer
+        .as_ref()
+        .is_some_and(|relay| relay.life(now) == Life::Alive);
+    if alive && until > now {
+        return Cause::Leased { relay, until };
+    }
+    let silent_at = facts
+        .claimer
+        .as_ref()
+        .map_or(now, |relay| relay.heartbeat_at.after(SILENCE_MAX));
+    Cause::RelaySilent {
+        relay,
+        reclaimed_at: silent_at.min(until),
+        live_relays: facts.live_relays,
+    }
+}
+
+fn sent(message: &Message) -> Cause {
+    let at = message.sent_at.unwrap_or(message.created_at);
+    if message.outcome_unknown {
+        Cause::PresumedSent { at }
+    } else {
+        Cause::Sent { at }
+    }
+}
+
+fn failed(facts: &Facts) -> Cause {
+    let message = &facts.message;
+    if message.rescues >= RESCUES_MAX {
+        return Cause::CrashLoop {
+            rescues: message.rescues,
+        };
+    }
+    let last = facts.last_attempt.as_ref();
+    let rule = last.map(|attempt| attempt.rule.clone());
+    let resends = facts.settings.unknown_outcome == UnknownOutcomePolicy::Resend;
+    let unknown = last.is_some_and(|attempt| match attempt.verdict.as_str() {
+        "undecided" => true,
+        // Left to a person although attempts were left.
+        "rescued" => !resends && message.attempt < message.attempts_max,
+        _ => false,
+    });
+    if unknown {
+        return Cause::LeftToAPerson {
+            error: message.last_error.clone(),
+        };
+    }
+    if last.is_some_and(|attempt| attempt.verdict == "refused") {
+        Cause::Refused {
+            errcode: message.last_errcode,
+            rule,
+            error: message.last_error.clone(),
+        }
+    } else {
+        Cause::AttemptsUsedUp {
+            attempts: message.attempt,
+            errcode: message.last_errcode,
+            rule,
+            error: message.last_error.clone(),
+        }
+    }
+}
+
+/// "No subscription left", in the platform's words.
+const NO_SUBSCRIPTION: i64 = 43_101;
+
+fn skipped(facts: &Facts) -> Cause {
+    let message = &facts.message;
+    let reason = message.last_error.as_deref().unwrap_or_default();
+    let rule = facts.last_attempt.as_ref().map(|last| last.rule.as_str());
+    if message.last_errcode == Some(NO_SUBSCRIPTION) {
+        Cause::NoSubscription
+    } else if rule == Some("cloud_function/no_recipient") || reason.contains("no binding") {
+        Cause::NoBinding
+    } else if reason.contains("the route is") {
+        Cause::RouteOff
+    } else {
+        Cause::NothingToDo {
+            reason: message.last_error.clone(),
+        }
+    }
+}
+
+fn cancelled(facts: &Facts) -> Cause {
+    let message = &facts.message;
+    let at = message.finished_at;
+    let reason = message.last_error.as_deref().unwrap_or_default();
+    match &facts.cancelled {
+        // Of several acts the one that made the row what it is.
+        Some(act) if Some(act.at) == at => Cause::Cancelled {
+            by: Some(act.actor.clone()),
+            at,
+            reason: act.detail["reason"].as_str().map(str::to_owned),
+        },
+        _ if reason.starts_with("superseded") => Cause::Superseded { at },
+        _ if reason.starts_with("expired") => Cause::Expired { at },
+        _ => Cause::Cancelled {
+            by: None,
+            at,
+            reason: None,
+        },
+    }
+}
+
+fn facts(
+    connection: &mut DbConnection,
+    message: Message,
+    now: UtcTimestamp,
+) -> Result<Facts, DbError> {
+    let hold = holds(connection)?
+        .into_iter()
+        .find(|hold| hold.channel == message.channel);
+    let claimer = match &message.claimed_by {
+        Some(name) => relays_table::table
+            .find(name)
+            .select(Relay::as_select())
+            .first(connection)
+            .optional()?,
+        None => None,
+    };
+    let waits = message.status == Status::Pending && message.due_at <= now;
+    let ahead = if waits {
+        ahead_of(
+            connection,
+            message.channel,
+            message.priority,
+            message.due_at,
+            now,
+        )?
+    } else {
+        0
+    };
+    let under_way = if waits {
+        under_way(connection, &message)?
+    } else {
+        None
+    };
+    let settings = channel_settings(connection)?
+        .into_iter()
+        .find(|settings| settings.channel == message.channel)
+        .unwrap_or_else(|| ChannelSettings::default_of(message.channel));
+    let last_attempt = attempts_of(connection, &message.id)?.pop();
+    let cancelled = operation_log::history(connection, "outbox_message", message.id.as_str())?
+        .into_iter()
+        .rfind(|act| act.action == "outbox.cancel");
+    Ok(Facts {
+        hold,
+        claimer,
+        live_relays: relays(connection, now)?.len(),
+        under_way,
+        ahead,
+        settings,
+        last_attempt,
+        cancelled,
+        message,
+    })
+}
+
+/// How many due messages of a channel a claim takes before one of this urgency.
+fn ahead_of(
+    connection: &mut DbConnection,
+    channel: Channel,
+    priority: Priority,
+    due_at: UtcTimestamp,
+    now: UtcTimestamp,
+) -> Result<usize, DbError> {
+    let due = |limit: usize| {
+        outbox_messages::table
+            .filter(dialect::is_pending())
+            .filter(outbox_messages::channel.eq(channel))
+            .filter(outbox_messages::due_at.le(now))
+            .select(outbox_messages::id)
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+    };
+    // Two questions, because one with an OR in it reads the whole table.
+    let more_urgent: Vec<OutboxMessageId> = due(AHEAD_MAX)
+        .filter(outbox_messages::priority.lt(priority))
+        .load(connection)?;
+    let due_earlier: Vec<OutboxMessageId> = due(AHEAD_MAX - more_urgent.len())
+        .filter(outbox_messages::priority.eq(priority))
+        .filter(outbox_messages::due_at.lt(due_at))
+        .load(connection)?;
+    Ok(more_urgent.len() + due_earlier.len())
+}
+
+fn under_way(
+    connection: &mut DbConnection,
+    message: &Message,
+) -> Result<Option<OutboxMessageId>, DbError> {
+    Ok(outbox_messages::table
+        .filter(dialect::has_status("sending"))
+        .filter(outbox_messages::channel.eq(message.channel))
+        .filter(outbox_messages::recipient_id.eq(&message.recipient_id))
+        .select(outbox_messages::id)
+        .order(outbox_messages::id)
+        .first(connection)
+        .optional()?)
+}

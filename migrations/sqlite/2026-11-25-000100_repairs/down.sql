@@ -1,0 +1,4 @@
+DROP INDEX outbox_skipped;
+DROP INDEX outbox_failed;
+DROP TABLE repaired_messages;
+DROP TABLE repairs;

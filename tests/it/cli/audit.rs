@@ -1,0 +1,46 @@
+use shared::clock::{Clock, SystemClock};
+use shared::domain::Channel;
+use shared::outbox::{NewMessage, enqueue};
+
+use super::{json, refused, relay};
+use crate::harness::{RelayStage, TestDatabase, message, on_each_database};
+
+on_each_database!(
+    an_empty_office_has_nothing_to_find,
+    a_message_without_its_assignment_is_found,
+);
+
+async fn an_empty_office_has_nothing_to_find(database: &TestDatabase) {
+    let stage = RelayStage::on(database).await;
+    let report = relay(&stage, &["audit"]);
+    assert!(report.status.success());
+    assert!(
+        report
+            .said
+            .starts_with("0 assignments and 0 messages from ")
+            && report.said.ends_with(": 0 finding(s)\n"),
+        "{}",
+        report.said
+    );
+    let report = json(&relay(&stage, &["audit", "--since", "4weeks", "--json"]));
+    assert_eq!(report["findings"], serde_json::json!([]));
+}
+
+async fn a_message_without_its_assignment_is_found(database: &TestDatabase) {
+    let stage = RelayStage::on(database).await;
+    let new = NewMessage {
+        channel: Channel::WechatCloud,
+        ..message()
+    };
+    database
+        .write(|transaction| enqueue(transaction, vec![new], SystemClock.now()))
+        .await;
+    // Its transaction may still be open.
+    assert!(relay(&stage, &["audit"]).status.success());
+    let words = ["audit", "--margin", "0s"];
+    let report = relay(&stage, &words);
+    refused(&report, "message without its assignment");
+    let id = database.messages().await[0].id.to_string();
+    refused(&report, &id[..8]);
+    refused(&report, "outbox-relay: 1 finding(s)");
+}
