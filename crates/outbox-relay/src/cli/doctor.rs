@@ -12,7 +12,7 @@ use shared::outbox::{Hold, Relay, holds, relays};
 use wechat::errcode::{self, Api};
 use wechat::{ApiClient, ApiClientConfig, MiniProgram, TokenError};
 
-use super::table::{Format, say, say_json, table};
+use super::table::{Format, say, say_json};
 use crate::Config;
 
 /// How to show what was found.
@@ -61,15 +61,14 @@ pub(super) async fn run(arguments: DoctorArguments, config: &Config) -> anyhow::
     match Format::of_flag(arguments.json) {
         Format::Json => say_json(&lines)?,
         Format::Table => {
-            let rows = lines.iter().map(|line| {
+            for line in &lines {
                 let state = match line.state {
                     State::Ok => "ok",
                     State::Note => "note",
                     State::Bad => "BAD",
                 };
-                vec![line.what.to_owned(), state.to_owned(), line.text.clone()]
-            });
-            say(&table(&["what", "", ""], rows));
+                say(&format!("{:9} {state:4} {}", line.what, line.text));
+            }
         }
     }
     let bad = lines.iter().filter(|line| line.state == State::Bad).count();
