@@ -10,6 +10,7 @@ mod limit;
 mod load;
 mod measure;
 mod message;
+mod meter;
 mod people;
 mod plan;
 mod process;

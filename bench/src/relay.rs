@@ -4,7 +4,6 @@ use anyhow::Context;
 
 use crate::arguments::Relays;
 use crate::message::APPID;
-use crate::process::Usage;
 use crate::program::{Program, free_address};
 use crate::sink::Sink;
 use crate::stage::Stage;
@@ -48,14 +47,6 @@ pub async fn start_ready(
         relays.push(relay);
     }
     Ok(relays)
-}
-
-/// What each has used so far.
-///
-/// # Errors
-/// If one does not run any more.
-pub fn usages(relays: &[Program]) -> anyhow::Result<Vec<Usage>> {
-    relays.iter().map(Program::usage).collect()
 }
 
 /// Stops all of them.

@@ -59,16 +59,25 @@ impl Stage {
         .await??;
         let database = Database::connect(&url, PoolOptions::default()).await?;
         let clock = DatabaseClock::new(database.run(dialect::database_time).await?);
-        let people = hire(&database, people, clock.now()).await?;
-        let stage = Self {
+        let mut stage = Self {
             url,
             database,
             clock,
-            people,
+            people: Vec::new(),
             place,
         };
         stage.put_routes().await?;
+        stage.hire(people).await?;
         Ok(stage)
+    }
+
+    /// Puts so many people into the database.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn hire(&mut self, count: usize) -> Result<(), DbError> {
+        self.people = hire(&self.database, count, self.now()).await?;
+        Ok(())
     }
 
     /// Its address, for another process.

@@ -5,10 +5,10 @@ use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
 use super::delivery::{Delivered, Until, deliver};
-use super::drain::{print_count, print_used};
 use crate::arguments::{Backlog, Delivery};
 use crate::crowd::{Crowd, gather};
 use crate::figures::{per_second, ratio, show_rate, show_ratio};
+use crate::meter;
 use crate::plan;
 use crate::server::Server;
 use crate::sink::Sink;
@@ -46,8 +46,8 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Backlog) -> anyhow::Resu
         delivery.in_flight
     ));
     print(arguments, &beside_others, &beside_nothing);
-    print_count(&beside_others.count);
-    print_used(&beside_others.used, delivery.rows);
+    say(&beside_others.count.to_string());
+    meter::print_for(&beside_others.used, delivery.rows);
 
     if arguments.explain {
         full.enqueue(0..delivery.rows, Priority::High).await?;

@@ -3,13 +3,12 @@
 use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
-use super::delivery::{Delivered, Until, Used, deliver};
+use super::delivery::{Delivered, Until, deliver};
 use crate::arguments::{self, Delivery};
-use crate::figures::{
-    per_second, ratio, show_bytes, show_duration, show_rate, show_ratio, to_float,
-};
+use crate::figures::{per_second, ratio, show_duration, show_rate, show_ratio};
 use crate::limit::raw_loop;
-use crate::sink::{Count, Sink};
+use crate::meter;
+use crate::sink::Sink;
 use crate::stage::Stage;
 use crate::table::{self, say};
 
@@ -36,8 +35,8 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Drain) -> any
         humantime::format_duration(delivery.delay)
     ));
     print_rates(delivery, &delivered, limit);
-    print_count(&delivered.count);
-    print_used(&delivered.used, delivery.rows);
+    say(&delivered.count.to_string());
+    meter::print_for(&delivered.used, delivery.rows);
     Ok(())
 }
 
@@ -91,31 +90,4 @@ fn print_rates(delivery: &Delivery, delivered: &Delivered, limit: f64) {
         statuses.join(", "),
         show_duration(delivered.start_up)
     ));
-}
-
-/// Prints what arrived of what was sent.
-pub fn print_count(count: &Count) {
-    say(&format!(
-        "at the sink: {} arrived, {} duplicates, {} losses, {} strangers",
-        count.arrived, count.duplicates, count.losses, count.strangers
-    ));
-}
-
-/// Prints what each program used for so many messages.
-pub fn print_used(used: &[Used], messages: usize) {
-    let rows = used.iter().map(|used| {
-        let cpu = used.usage.cpu;
-        let each = ratio(cpu.as_secs_f64() * 1e6, to_float(messages));
-        let memory = match used.usage.memory_peak {
-            0 => "-".to_owned(),
-            bytes => show_bytes(bytes),
-        };
-        [
-            used.name.clone(),
-            show_duration(cpu),
-            format!("{each:.1} µs"),
-            memory,
-        ]
-    });
-    table::print(["program", "CPU", "CPU per message", "peak memory"], rows);
 }
