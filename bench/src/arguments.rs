@@ -86,7 +86,7 @@ pub struct Backlog {
     #[command(flatten)]
     pub delivery: Delivery,
 
-    /// How many other messages wait: every second one for its time, tomorrow, the others for their
+    /// How many other messages wait: half of them for their time, tomorrow, the others for their
     /// turn, with the lowest priority
     #[arg(long, default_value_t = 1_000_000)]
     pub waiting: usize,
@@ -133,6 +133,10 @@ pub struct Api {
 
 #[derive(Debug, Args)]
 pub struct Idle {
+    /// How many messages wait for their time, tomorrow
+    #[arg(long, default_value_t = 0)]
+    pub waiting: usize,
+
     /// For how long
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: u64,

@@ -62,7 +62,7 @@ pub async fn stop(relays: Vec<Program>) -> anyhow::Result<()> {
 
 fn usual(stage: &Stage, sink: &Sink, listen: &str) -> Vec<String> {
     vec![
-        format!("--database-url={}", stage.url().reveal()),
+        stage.program_flag(),
         format!("--wechat-api-url={}", sink.url()),
         format!("--wechat-appid={APPID}"),
         "--wechat-secret=bench".to_owned(),

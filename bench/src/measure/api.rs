@@ -118,7 +118,7 @@ impl RunningApi {
     async fn start(stage: &Stage, flags: &[String]) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut arguments = vec![
-            format!("--database-url={}", stage.url().reveal()),
+            stage.program_flag(),
             format!("--listen={address}"),
             format!("--jwt-secret={SECRET}"),
             format!("--admin-password={PASSWORD}"),

@@ -30,7 +30,9 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Backlog) -> anyhow::Resu
     drop(empty);
 
     let mut full = Stage::open(url, delivery.recipients).await?;
-    gather(&full, Crowd::Waiting, arguments.waiting).await?;
+    let low_priority = arguments.waiting / 2;
+    gather(&full, Crowd::LowPriority, low_priority).await?;
+    gather(&full, Crowd::Later, arguments.waiting - low_priority).await?;
     gather(&full, Crowd::Finished, arguments.finished).await?;
     full.enqueue(0..delivery.rows, Priority::High).await?;
     full.settle().await?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use shared::db::DatabaseUrl;
 
 use crate::arguments;
+use crate::crowd::{Crowd, gather};
 use crate::figures::{ratio, show_rate};
 use crate::meter::{self, Meter};
 use crate::relay;
@@ -13,6 +14,8 @@ use crate::sink::Sink;
 use crate::stage::Stage;
 use crate::table::say;
 
+/// Whom the waiting messages are for.
+const RECIPIENTS: usize = 1_000;
 /// How long a relay may take to come to rest, and the server's processes to report what was before.
 const SETTLING: Duration = Duration::from_secs(3);
 
@@ -22,7 +25,9 @@ const SETTLING: Duration = Duration::from_secs(3);
 /// If the database or a program fails.
 pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Idle) -> anyhow::Result<()> {
     let sink = Sink::start(Duration::ZERO)?;
-    let stage = Stage::open(url, 1).await?;
+    let stage = Stage::open(url, RECIPIENTS).await?;
+    gather(&stage, Crowd::Later, arguments.waiting).await?;
+    stage.settle().await?;
     let mut server = Server::of(stage.url())?;
     let relays = relay::start_ready(&stage, &sink, &arguments.relays).await?;
     tokio::time::sleep(SETTLING).await;
@@ -35,7 +40,10 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Idle) -> anyh
     relay::stop(relays).await?;
 
     say(&stage.describe()?);
-    say(&format!("{} s without a message", arguments.seconds));
+    say(&format!(
+        "{} s with nothing due, {} messages wait for tomorrow",
+        arguments.seconds, arguments.waiting
+    ));
     meter::print_over(&used, time);
     if let (Some(before), Some(after)) = (transactions_before, transactions_after) {
         // One of them asked for this very number.
