@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use shared::command_line::DatabaseUrlParser;
 use shared::db::DatabaseUrl;
 
@@ -79,6 +79,19 @@ pub struct Delivery {
 pub struct Drain {
     #[command(flatten)]
     pub delivery: Delivery,
+
+    /// What PostgreSQL knows of the table: its plans must not depend on luck
+    #[arg(long, value_enum, default_value_t = Statistics::Fresh)]
+    pub statistics: Statistics,
+}
+
+/// What a database server knows of a table when it plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Statistics {
+    /// As autovacuum leaves it
+    Fresh,
+    /// Nothing yet: the burst came faster than autovacuum
+    Missing,
 }
 
 #[derive(Debug, Args)]

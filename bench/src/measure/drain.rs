@@ -4,7 +4,7 @@ use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
 use super::delivery::{Delivered, Until, deliver};
-use crate::arguments::{self, Delivery};
+use crate::arguments::{Delivery, Drain, Statistics};
 use crate::figures::{per_second, ratio, show_duration, show_rate, show_ratio};
 use crate::limit::raw_loop;
 use crate::meter;
@@ -16,7 +16,7 @@ use crate::table::{self, say};
 ///
 /// # Errors
 /// If the database or a program fails.
-pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Drain) -> anyhow::Result<()> {
+pub async fn run(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result<()> {
     let delivery = &arguments.delivery;
     let sink = Sink::start(delivery.delay)?;
     let looped = raw_loop::fastest(&sink, delivery.rows, in_flight(delivery)).await?;
@@ -24,6 +24,9 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Drain) -> any
 
     let stage = Stage::open(url, delivery.recipients).await?;
     stage.enqueue(0..delivery.rows, Priority::High).await?;
+    if arguments.statistics == Statistics::Fresh {
+        stage.settle().await?;
+    }
     let delivered = deliver(&stage, &sink, delivery, Until::Settled).await?;
 
     say(&stage.describe()?);
