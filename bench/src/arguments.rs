@@ -71,6 +71,12 @@ pub struct Delivery {
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     pub delay: Duration,
 
+    /// Also print what the relay's statements cost and the slowest plan of each: for a PostgreSQL
+    /// that writes its log into its data folder and whose user may read it, as
+    /// scripts/with-postgres starts one
+    #[arg(long)]
+    pub explain: bool,
+
     #[command(flatten)]
     pub relays: Relays,
 }
@@ -107,12 +113,6 @@ pub struct Backlog {
     /// How many messages have been sent before
     #[arg(long, default_value_t = 1_000_000)]
     pub finished: usize,
-
-    /// Also print what the relay's statements cost and the slowest plan of each: for a PostgreSQL
-    /// that writes its log into its data folder and whose user may read it, as
-    /// scripts/with-postgres starts one
-    #[arg(long)]
-    pub explain: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,16 +1,14 @@
 //! How fast urgent messages go out past a million others.
 
-use anyhow::bail;
 use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
 use super::delivery::{Delivered, Until, deliver};
-use crate::arguments::{Backlog, Delivery};
+use super::explanation::explain;
+use crate::arguments::Backlog;
 use crate::crowd::{Crowd, gather};
 use crate::figures::{per_second, ratio, show_rate, show_ratio};
 use crate::meter;
-use crate::plan;
-use crate::server::Server;
 use crate::sink::Sink;
 use crate::stage::Stage;
 use crate::table::{self, say};
@@ -51,22 +49,10 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Backlog) -> anyhow::Resu
     say(&beside_others.count.to_string());
     meter::print_for(&beside_others.used, delivery.rows);
 
-    if arguments.explain {
+    if delivery.explain {
         full.enqueue(0..delivery.rows, Priority::High).await?;
         explain(&mut full, &sink, delivery).await?;
     }
-    Ok(())
-}
-
-/// Once more, with the server writing down what it does.
-async fn explain(stage: &mut Stage, sink: &Sink, delivery: &Delivery) -> anyhow::Result<()> {
-    let Some(mut server) = Server::of(stage.url())? else {
-        bail!("--explain: only PostgreSQL explains its plans");
-    };
-    let from = server.log_length()?;
-    stage.log_plans()?;
-    deliver(stage, sink, delivery, Until::Arrived).await?;
-    plan::print(&server.log_from(from)?);
     Ok(())
 }
 

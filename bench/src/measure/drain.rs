@@ -4,6 +4,7 @@ use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
 use super::delivery::{Delivered, Until, deliver};
+use super::explanation::explain;
 use crate::arguments::{Delivery, Drain, Statistics};
 use crate::figures::{per_second, ratio, show_duration, show_rate, show_ratio};
 use crate::limit::raw_loop;
@@ -22,11 +23,7 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result
     let looped = raw_loop::fastest(&sink, delivery.rows, in_flight(delivery)).await?;
     let limit = per_second(delivery.rows, looped);
 
-    let stage = Stage::open(url, delivery.recipients).await?;
-    stage.enqueue(0..delivery.rows, Priority::High).await?;
-    if arguments.statistics == Statistics::Fresh {
-        stage.settle().await?;
-    }
+    let stage = set_up(url, arguments).await?;
     let delivered = deliver(&stage, &sink, delivery, Until::Settled).await?;
 
     say(&stage.describe()?);
@@ -40,7 +37,23 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result
     print_rates(delivery, &delivered, limit);
     say(&delivered.count.to_string());
     meter::print_for(&delivered.used, delivery.rows);
+
+    if delivery.explain {
+        drop(stage);
+        let mut stage = set_up(url, arguments).await?;
+        explain(&mut stage, &sink, delivery).await?;
+    }
     Ok(())
+}
+
+async fn set_up(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result<Stage> {
+    let delivery = &arguments.delivery;
+    let stage = Stage::open(url, delivery.recipients).await?;
+    stage.enqueue(0..delivery.rows, Priority::High).await?;
+    if arguments.statistics == Statistics::Fresh {
+        stage.settle().await?;
+    }
+    Ok(stage)
 }
 
 /// Of all relays together.
