@@ -56,7 +56,7 @@ pub struct Relays {
 #[derive(Debug, Clone, Args)]
 pub struct Delivery {
     /// How many messages
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = at_least_one)]
     pub rows: usize,
 
     /// How many messages each relay has in hand at once (its CONCURRENCY), and the loop beside it
@@ -64,7 +64,7 @@ pub struct Delivery {
     pub in_flight: u32,
 
     /// To how many people, in turn: one person gets one message at a time
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
     pub recipients: usize,
 
     /// How long the platform takes for an answer: 20ms
@@ -118,7 +118,7 @@ pub struct Backlog {
 #[derive(Debug, Args)]
 pub struct Latency {
     /// How many messages
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 2_000, value_parser = at_least_one)]
     pub samples: usize,
 
     #[command(flatten)]
@@ -128,11 +128,11 @@ pub struct Latency {
 #[derive(Debug, Args)]
 pub struct Api {
     /// How many clients ask at the same time
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub clients: usize,
 
     /// How many connections have the same statements without the API, on PostgreSQL
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     pub connections: usize,
 
     /// For how long each is measured
@@ -169,7 +169,7 @@ pub struct Soak {
     pub rate: u64,
 
     /// To how many people, in turn
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
     pub recipients: usize,
 
     /// How long the platform takes for an answer
@@ -178,4 +178,27 @@ pub struct Soak {
 
     #[command(flatten)]
     pub relays: Relays,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a number above zero".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+        let parsed = |arguments: &[&str]| Arguments::try_parse_from(arguments);
+        assert!(parsed(&["bench", "drain", "--delay", "20ms", "--in-flight", "256"]).is_ok());
+        assert!(parsed(&["bench", "drain", "--relay-flag=--poll-interval=5s"]).is_ok());
+        assert!(parsed(&["bench", "drain", "--recipients", "0"]).is_err());
+    }
 }
