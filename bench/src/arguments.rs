@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use shared::command_line::DatabaseUrlParser;
 use shared::db::DatabaseUrl;
 
@@ -56,7 +56,7 @@ pub struct Relays {
 #[derive(Debug, Clone, Args)]
 pub struct Delivery {
     /// How many messages
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = at_least_one)]
     pub rows: usize,
 
     /// How many messages each relay has in hand at once (its CONCURRENCY), and the loop beside it
@@ -64,12 +64,18 @@ pub struct Delivery {
     pub in_flight: u32,
 
     /// To how many people, in turn: one person gets one message at a time
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
     pub recipients: usize,
 
     /// How long the platform takes for an answer: 20ms
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     pub delay: Duration,
+
+    /// Also print what the relay's statements cost and the slowest plan of each: for a PostgreSQL
+    /// that writes its log into its data folder and whose user may read it, as
+    /// scripts/with-postgres starts one
+    #[arg(long)]
+    pub explain: bool,
 
     #[command(flatten)]
     pub relays: Relays,
@@ -79,6 +85,19 @@ pub struct Delivery {
 pub struct Drain {
     #[command(flatten)]
     pub delivery: Delivery,
+
+    /// What PostgreSQL knows of the table: its plans must not depend on luck
+    #[arg(long, value_enum, default_value_t = Statistics::Fresh)]
+    pub statistics: Statistics,
+}
+
+/// What a database server knows of a table when it plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Statistics {
+    /// As autovacuum leaves it
+    Fresh,
+    /// Nothing yet: the burst came faster than autovacuum
+    Missing,
 }
 
 #[derive(Debug, Args)]
@@ -86,7 +105,7 @@ pub struct Backlog {
     #[command(flatten)]
     pub delivery: Delivery,
 
-    /// How many other messages wait: every second one for its time, tomorrow, the others for their
+    /// How many other messages wait: half of them for their time, tomorrow, the others for their
     /// turn, with the lowest priority
     #[arg(long, default_value_t = 1_000_000)]
     pub waiting: usize,
@@ -94,18 +113,12 @@ pub struct Backlog {
     /// How many messages have been sent before
     #[arg(long, default_value_t = 1_000_000)]
     pub finished: usize,
-
-    /// Also print what the relay's statements cost and the slowest plan of each: for a PostgreSQL
-    /// that writes its log into its data folder and whose user may read it, as
-    /// scripts/with-postgres starts one
-    #[arg(long)]
-    pub explain: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Latency {
     /// How many messages
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 2_000, value_parser = at_least_one)]
     pub samples: usize,
 
     #[command(flatten)]
@@ -115,11 +128,11 @@ pub struct Latency {
 #[derive(Debug, Args)]
 pub struct Api {
     /// How many clients ask at the same time
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub clients: usize,
 
     /// How many connections have the same statements without the API, on PostgreSQL
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     pub connections: usize,
 
     /// For how long each is measured
@@ -133,6 +146,10 @@ pub struct Api {
 
 #[derive(Debug, Args)]
 pub struct Idle {
+    /// How many messages wait for their time, tomorrow
+    #[arg(long, default_value_t = 0)]
+    pub waiting: usize,
+
     /// For how long
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: u64,
@@ -152,7 +169,7 @@ pub struct Soak {
     pub rate: u64,
 
     /// To how many people, in turn
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
     pub recipients: usize,
 
     /// How long the platform takes for an answer
@@ -161,4 +178,27 @@ pub struct Soak {
 
     #[command(flatten)]
     pub relays: Relays,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a number above zero".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+        let parsed = |arguments: &[&str]| Arguments::try_parse_from(arguments);
+        assert!(parsed(&["bench", "drain", "--delay", "20ms", "--in-flight", "256"]).is_ok());
+        assert!(parsed(&["bench", "drain", "--relay-flag=--poll-interval=5s"]).is_ok());
+        assert!(parsed(&["bench", "drain", "--recipients", "0"]).is_err());
+    }
 }

@@ -15,9 +15,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What they are there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crowd {
-    /// Every second one waits for its time, tomorrow, and the others for their turn, with the lowest
-    /// priority.
-    Waiting,
+    /// Waiting for their time, tomorrow; then they are urgent.
+    Later,
+    /// Waiting for their turn: due, with the lowest priority.
+    LowPriority,
     /// Sent yesterday.
     Finished,
 }
@@ -52,10 +53,12 @@ fn insert(
     let tomorrow = Moments::from(url, now.after(DAY));
     let yesterday = Moments::from(url, now.before(DAY));
     let columns = match crowd {
-        Crowd::Waiting => format!(
-            "'pending', CASE WHEN i % 2 = 0 THEN 0 ELSE 2 END, 0, 0, \
-             CASE WHEN i % 2 = 0 THEN {tomorrow} ELSE {yesterday} END, NULL, {yesterday}, NULL, NULL"
-        ),
+        Crowd::Later => {
+            format!("'pending', 0, 0, 0, {tomorrow}, NULL, {yesterday}, NULL, NULL")
+        }
+        Crowd::LowPriority => {
+            format!("'pending', 2, 0, 0, {yesterday}, NULL, {yesterday}, NULL, NULL")
+        }
         Crowd::Finished => {
             format!(
                 "'sent', 0, 1, 1, {yesterday}, '1000000000000000001', {yesterday}, {yesterday}, {yesterday}"

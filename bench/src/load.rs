@@ -58,7 +58,7 @@ impl Load {
         let ids: Vec<CustomerId> = (0..clients * CUSTOMERS_EACH)
             .map(|_| CustomerId::generate())
             .collect();
-        let entered = ids.clone();
+        let (entered, owners) = (ids.clone(), stage.people().to_vec());
         stage
             .database()
             .write(move |transaction| {
@@ -66,7 +66,11 @@ impl Load {
                 for chunk in numbered.chunks(1_000) {
                     let rows: Vec<_> = chunk
                         .iter()
-                        .map(|(number, id)| row(*number, id, now))
+                        .map(|(number, id)| {
+                            // Whose turn comes last: every assignment takes it from somebody.
+                            let owner = &owners[(number + owners.len() - 1) % owners.len()];
+                            row(*number, id, &owner.id, now)
+                        })
                         .collect();
                     each_backend!(transaction.connection(), |c| diesel::insert_into(
                         customers::table
@@ -114,12 +118,13 @@ type Row = (
     diesel::dsl::Eq<customers::service_category, &'static str>,
     diesel::dsl::Eq<customers::lead_level, &'static str>,
     diesel::dsl::Eq<customers::contract_status, &'static str>,
+    diesel::dsl::Eq<customers::assigned_to, UserId>,
     diesel::dsl::Eq<customers::last_activity_at, UtcTimestamp>,
     diesel::dsl::Eq<customers::created_at, UtcTimestamp>,
     diesel::dsl::Eq<customers::updated_at, UtcTimestamp>,
 );
 
-fn row(number: usize, id: &CustomerId, now: UtcTimestamp) -> Row {
+fn row(number: usize, id: &CustomerId, owner: &UserId, now: UtcTimestamp) -> Row {
     (
         customers::id.eq(id.clone()),
         customers::number.eq(format!("CUS{number:011}")),
@@ -129,6 +134,7 @@ fn row(number: usize, id: &CustomerId, now: UtcTimestamp) -> Row {
         customers::service_category.eq("月嫂"),
         customers::lead_level.eq("A类"),
         customers::contract_status.eq("待定"),
+        customers::assigned_to.eq(owner.clone()),
         customers::last_activity_at.eq(now),
         customers::created_at.eq(now),
         customers::updated_at.eq(now),

@@ -10,6 +10,7 @@ mod limit;
 mod load;
 mod measure;
 mod message;
+mod meter;
 mod people;
 mod plan;
 mod process;
@@ -28,6 +29,7 @@ use arguments::{Arguments, Measure};
 use shared::command_line::settings_of_this_process;
 use shared::telemetry::{LogFormat, start_logging};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long to wait, at the end, for what is still running on other threads.
 const THREADS_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -48,10 +50,12 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     program::build()?;
     let runtime = Runtime::new()?;
     let done = runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
         // Whichever ends first: what the other one holds is dropped, programs and schemas with it.
         tokio::select! {
             done = measure(arguments) => done,
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            _ = terminated.recv() => bail!("terminated"),
         }
     });
     runtime.shutdown_timeout(THREADS_WAIT_MAX);

@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use crate::figures::to_float;
 use crate::table::{self, say};
 
-/// How much of a statement is shown in a table.
+/// How many statements are shown.
+const STATEMENTS_SHOWN: usize = 12;
+/// How much of a statement is shown in a table …
 const STATEMENT_CHARACTERS: usize = 70;
+/// … and how much of a line of its plan, which may have a list of a thousand ids in it.
+const PLAN_CHARACTERS: usize = 160;
 
 /// One statement, however often it was run.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +31,14 @@ pub struct Statement {
 /// Prints what the statements cost, the dearest first, and the slowest plan of each that has to do
 /// with messages.
 pub fn print(log: &str) {
-    let statements = statements(log);
+    let mut statements = statements(log);
+    statements.truncate(STATEMENTS_SHOWN);
     table::print(
         ["statement", "runs", "mean", "slowest", "total"],
         statements.iter().map(|statement| {
             let mean = statement.total_milliseconds / to_float(statement.runs);
             [
-                statement.text.chars().take(STATEMENT_CHARACTERS).collect(),
+                shortened(&statement.text, STATEMENT_CHARACTERS),
                 statement.runs.to_string(),
                 format!("{mean:.2} ms"),
                 format!("{:.2} ms", statement.slowest_milliseconds),
@@ -45,8 +50,19 @@ pub fn print(log: &str) {
         .iter()
         .filter(|statement| statement.text.contains("outbox_messages"))
     {
-        say(&format!("\n{}\n{}", statement.text, statement.slowest_plan));
+        say(&format!("\n{}", statement.text));
+        for line in statement.slowest_plan.lines() {
+            say(&shortened(line, PLAN_CHARACTERS));
+        }
     }
+}
+
+fn shortened(text: &str, characters: usize) -> String {
+    let mut shortened: String = text.chars().take(characters).collect();
+    if shortened.len() < text.len() {
+        shortened.push('…');
+    }
+    shortened
 }
 
 /// The statements of which a server's log has plans, the dearest first.

@@ -4,7 +4,6 @@ use anyhow::Context;
 
 use crate::arguments::Relays;
 use crate::message::APPID;
-use crate::process::Usage;
 use crate::program::{Program, free_address};
 use crate::sink::Sink;
 use crate::stage::Stage;
@@ -50,14 +49,6 @@ pub async fn start_ready(
     Ok(relays)
 }
 
-/// What each has used so far.
-///
-/// # Errors
-/// If one does not run any more.
-pub fn usages(relays: &[Program]) -> anyhow::Result<Vec<Usage>> {
-    relays.iter().map(Program::usage).collect()
-}
-
 /// Stops all of them.
 ///
 /// # Errors
@@ -71,7 +62,7 @@ pub async fn stop(relays: Vec<Program>) -> anyhow::Result<()> {
 
 fn usual(stage: &Stage, sink: &Sink, listen: &str) -> Vec<String> {
     vec![
-        format!("--database-url={}", stage.url().reveal()),
+        stage.program_flag(),
         format!("--wechat-api-url={}", sink.url()),
         format!("--wechat-appid={APPID}"),
         "--wechat-secret=bench".to_owned(),

@@ -23,6 +23,8 @@ const ENQUEUED_AT_ONCE: usize = 2_000;
 /// A database of the bench's own.
 pub struct Stage {
     url: DatabaseUrl,
+    /// The same place, perhaps with settings for whoever connects there.
+    programs_url: DatabaseUrl,
     database: Database,
     clock: DatabaseClock,
     people: Vec<Person>,
@@ -59,21 +61,36 @@ impl Stage {
         .await??;
         let database = Database::connect(&url, PoolOptions::default()).await?;
         let clock = DatabaseClock::new(database.run(dialect::database_time).await?);
-        let people = hire(&database, people, clock.now()).await?;
-        let stage = Self {
+        let mut stage = Self {
+            programs_url: url.clone(),
             url,
             database,
             clock,
-            people,
+            people: Vec::new(),
             place,
         };
         stage.put_routes().await?;
+        stage.hire(people).await?;
         Ok(stage)
     }
 
-    /// Its address, for another process.
+    /// Puts so many people into the database.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn hire(&mut self, count: usize) -> Result<(), DbError> {
+        self.people = hire(&self.database, count, self.now()).await?;
+        Ok(())
+    }
+
+    /// Its address.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
+    }
+
+    /// Its address for a program, as a flag.
+    pub fn program_flag(&self) -> String {
+        format!("--database-url={}", self.programs_url.reveal())
     }
 
     /// The database as the services use it.
@@ -172,7 +189,7 @@ impl Stage {
         self.execute(statements.collect()).await
     }
 
-    /// From now on the server logs the plans of whoever connects by this stage's address.
+    /// From now on the server logs the plans of programs that are started.
     ///
     /// # Errors
     /// If the database has no server.
@@ -188,7 +205,7 @@ impl Stage {
             "auto_explain.log_buffers=on",
         ];
         let options = settings.map(|setting| format!("%20-c{}", setting.replace('=', "%3D")));
-        self.url = format!("{}{}", self.url.reveal(), options.concat()).parse()?;
+        self.programs_url = format!("{}{}", self.url.reveal(), options.concat()).parse()?;
         Ok(())
     }
 

@@ -26,7 +26,7 @@ const SLEEPS: &[(&str, &str)] = &[(
     "the one place that waits for what another process does by itself, with a deadline",
 )];
 
-const TEST_FOLDERS: &[&str] = &["crates", "tests"];
+const TEST_FOLDERS: &[&str] = &["bench", "crates", "tests"];
 
 #[test]
 fn packages_depend_only_on_what_their_layer_may() {

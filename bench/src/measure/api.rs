@@ -12,16 +12,13 @@ use shared::db::schema::{assignments, outbox_messages};
 use shared::domain::UserId;
 use tokio::task::JoinSet;
 
-use super::delivery::Used;
-use super::drain::print_used;
 use crate::arguments;
 use crate::figures::{ratio, show_duration, show_rate, show_ratio};
 use crate::limit::assignment;
 use crate::load::{Load, Worked};
 use crate::message::APPID;
-use crate::process::Usage;
+use crate::meter::{self, Meter};
 use crate::program::{Program, free_address};
-use crate::server::Server;
 use crate::stage::Stage;
 use crate::table::{self, say};
 
@@ -45,29 +42,14 @@ struct RunningApi {
 /// If the database or the program fails, or one assignment is refused.
 pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Api) -> anyhow::Result<()> {
     let time = Duration::from_secs(arguments.seconds);
-    let stage = Stage::open(url, OWNERS).await?;
+    // The API makes its first user in a database without any.
+    let mut stage = Stage::open(url, 0).await?;
     let api = RunningApi::start(&stage, &arguments.api_flags).await?;
+    stage.hire(OWNERS).await?;
     let load = Arc::new(Load::prepare(&stage, api.admin.clone(), arguments.clients).await?);
-    let server = Server::of(stage.url())?;
-    let server_before = server.as_ref().and_then(Server::cpu);
-    let used_before = api.program.usage()?.cpu;
+    let meter = Meter::start(&stage, std::slice::from_ref(&api.program))?;
     let ours = assign(&api, &load, arguments.clients, time).await?;
-    let mut used = vec![Used {
-        name: api.program.name().to_owned(),
-        usage: Usage {
-            cpu: api.program.usage()?.cpu.saturating_sub(used_before),
-            ..api.program.usage()?
-        },
-    }];
-    if let (Some(before), Some(after)) = (server_before, server.as_ref().and_then(Server::cpu)) {
-        let cpu = after.saturating_sub(before);
-        let usage = Usage {
-            cpu,
-            ..Usage::default()
-        };
-        let name = "PostgreSQL, all processes".to_owned();
-        used.push(Used { name, usage });
-    }
+    let used = meter.read(std::slice::from_ref(&api.program))?;
     let (history, messages) = rows(&stage)?;
     api.program.stop().await?;
     drop(stage);
@@ -97,7 +79,7 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Api) -> anyho
         "{} answers, {history} assignments and {messages} messages in the tables",
         ours.took.len()
     ));
-    print_used(&used, ours.took.len());
+    meter::print_for(&used, ours.took.len());
     Ok(())
 }
 
@@ -136,7 +118,7 @@ impl RunningApi {
     async fn start(stage: &Stage, flags: &[String]) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut arguments = vec![
-            format!("--database-url={}", stage.url().reveal()),
+            stage.program_flag(),
             format!("--listen={address}"),
             format!("--jwt-secret={SECRET}"),
             format!("--admin-password={PASSWORD}"),

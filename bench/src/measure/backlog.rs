@@ -1,16 +1,14 @@
 //! How fast urgent messages go out past a million others.
 
-use anyhow::bail;
 use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
 use super::delivery::{Delivered, Until, deliver};
-use super::drain::{print_count, print_used};
-use crate::arguments::{Backlog, Delivery};
+use super::explanation::explain;
+use crate::arguments::Backlog;
 use crate::crowd::{Crowd, gather};
 use crate::figures::{per_second, ratio, show_rate, show_ratio};
-use crate::plan;
-use crate::server::Server;
+use crate::meter;
 use crate::sink::Sink;
 use crate::stage::Stage;
 use crate::table::{self, say};
@@ -30,7 +28,9 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Backlog) -> anyhow::Resu
     drop(empty);
 
     let mut full = Stage::open(url, delivery.recipients).await?;
-    gather(&full, Crowd::Waiting, arguments.waiting).await?;
+    let low_priority = arguments.waiting / 2;
+    gather(&full, Crowd::LowPriority, low_priority).await?;
+    gather(&full, Crowd::Later, arguments.waiting - low_priority).await?;
     gather(&full, Crowd::Finished, arguments.finished).await?;
     full.enqueue(0..delivery.rows, Priority::High).await?;
     full.settle().await?;
@@ -46,25 +46,13 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Backlog) -> anyhow::Resu
         delivery.in_flight
     ));
     print(arguments, &beside_others, &beside_nothing);
-    print_count(&beside_others.count);
-    print_used(&beside_others.used, delivery.rows);
+    say(&beside_others.count.to_string());
+    meter::print_for(&beside_others.used, delivery.rows);
 
-    if arguments.explain {
+    if delivery.explain {
         full.enqueue(0..delivery.rows, Priority::High).await?;
         explain(&mut full, &sink, delivery).await?;
     }
-    Ok(())
-}
-
-/// Once more, with the server writing down what it does.
-async fn explain(stage: &mut Stage, sink: &Sink, delivery: &Delivery) -> anyhow::Result<()> {
-    let Some(mut server) = Server::of(stage.url())? else {
-        bail!("--explain: only PostgreSQL explains its plans");
-    };
-    let from = server.log_length()?;
-    stage.log_plans()?;
-    deliver(stage, sink, delivery, Until::Arrived).await?;
-    plan::print(&server.log_from(from)?);
     Ok(())
 }
 

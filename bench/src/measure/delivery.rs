@@ -8,10 +8,9 @@ use diesel::sql_types::{BigInt, Text};
 use shared::db::DbConnection;
 
 use crate::arguments::Delivery;
-use crate::process::{self, Usage};
+use crate::meter::{Meter, Used};
 use crate::program::Program;
 use crate::relay;
-use crate::server::Server;
 use crate::sink::{Count, Sink};
 use crate::stage::Stage;
 
@@ -49,14 +48,6 @@ pub struct Delivered {
     pub used: Vec<Used>,
 }
 
-/// What one program used.
-pub struct Used {
-    /// Which.
-    pub name: String,
-    /// How much.
-    pub usage: Usage,
-}
-
 /// Starts relays on `stage`, where the messages 0 to `delivery.rows` wait already, and lets them
 /// deliver.
 ///
@@ -69,10 +60,8 @@ pub async fn deliver(
     until: Until,
 ) -> anyhow::Result<Delivered> {
     sink.clear();
-    let server = Server::of(stage.url())?;
     let mut connection = stage.connection()?;
-    let server_before = server.as_ref().and_then(Server::cpu);
-    let bench_before = process::usage(std::process::id())?.cpu;
+    let meter = Meter::start(stage, &[])?;
 
     let started_at = Instant::now();
     let relays = relay::start(stage, sink, &delivery.relays, Some(delivery.in_flight))?;
@@ -90,27 +79,7 @@ pub async fn deliver(
         }
     };
 
-    let mut used: Vec<Used> = Vec::new();
-    for (usage, relay) in relay::usages(&relays)?.into_iter().zip(&relays) {
-        let name = relay.name().to_owned();
-        used.push(Used { name, usage });
-    }
-    if let (Some(before), Some(after)) = (server_before, server.as_ref().and_then(Server::cpu)) {
-        used.push(Used {
-            name: "PostgreSQL, all processes".to_owned(),
-            usage: Usage {
-                cpu: after.saturating_sub(before),
-                ..Usage::default()
-            },
-        });
-    }
-    let mut bench = process::usage(std::process::id())?;
-    bench.cpu = bench.cpu.saturating_sub(bench_before);
-    used.push(Used {
-        name: "bench (the sink)".to_owned(),
-        usage: bench,
-    });
-
+    let used = meter.read(&relays)?;
     relay::stop(relays).await?;
     let count = sink.tally().count(0..delivery.rows);
     Ok(Delivered {
@@ -174,9 +143,9 @@ struct StatusCount {
 /// Of the rows that are pending or leased, two at most: whether there are any is in the indexes.
 fn unsettled(connection: &mut DbConnection) -> anyhow::Result<usize> {
     let found: Vec<StatusCount> = diesel::sql_query(
-        "SELECT * FROM (SELECT status, 1 AS rows FROM outbox_messages WHERE status = 'pending' LIMIT 1) p \
+        "SELECT * FROM (SELECT status, CAST(1 AS BIGINT) AS rows FROM outbox_messages WHERE status = 'pending' LIMIT 1) p \
          UNION ALL \
-         SELECT * FROM (SELECT status, 1 AS rows FROM outbox_messages WHERE status = 'sending' LIMIT 1) s",
+         SELECT * FROM (SELECT status, CAST(1 AS BIGINT) AS rows FROM outbox_messages WHERE status = 'sending' LIMIT 1) s",
     )
     .load(connection)?;
     Ok(found.len())

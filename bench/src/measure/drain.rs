@@ -3,13 +3,13 @@
 use shared::db::DatabaseUrl;
 use shared::outbox::Priority;
 
-use super::delivery::{Delivered, Until, Used, deliver};
-use crate::arguments::{self, Delivery};
-use crate::figures::{
-    per_second, ratio, show_bytes, show_duration, show_rate, show_ratio, to_float,
-};
+use super::delivery::{Delivered, Until, deliver};
+use super::explanation::explain;
+use crate::arguments::{Delivery, Drain, Statistics};
+use crate::figures::{per_second, ratio, show_duration, show_rate, show_ratio};
 use crate::limit::raw_loop;
-use crate::sink::{Count, Sink};
+use crate::meter;
+use crate::sink::Sink;
 use crate::stage::Stage;
 use crate::table::{self, say};
 
@@ -17,14 +17,13 @@ use crate::table::{self, say};
 ///
 /// # Errors
 /// If the database or a program fails.
-pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Drain) -> anyhow::Result<()> {
+pub async fn run(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result<()> {
     let delivery = &arguments.delivery;
     let sink = Sink::start(delivery.delay)?;
     let looped = raw_loop::fastest(&sink, delivery.rows, in_flight(delivery)).await?;
     let limit = per_second(delivery.rows, looped);
 
-    let stage = Stage::open(url, delivery.recipients).await?;
-    stage.enqueue(0..delivery.rows, Priority::High).await?;
+    let stage = set_up(url, arguments).await?;
     let delivered = deliver(&stage, &sink, delivery, Until::Settled).await?;
 
     say(&stage.describe()?);
@@ -36,9 +35,25 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Drain) -> any
         humantime::format_duration(delivery.delay)
     ));
     print_rates(delivery, &delivered, limit);
-    print_count(&delivered.count);
-    print_used(&delivered.used, delivery.rows);
+    say(&delivered.count.to_string());
+    meter::print_for(&delivered.used, delivery.rows);
+
+    if delivery.explain {
+        drop(stage);
+        let mut stage = set_up(url, arguments).await?;
+        explain(&mut stage, &sink, delivery).await?;
+    }
     Ok(())
+}
+
+async fn set_up(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result<Stage> {
+    let delivery = &arguments.delivery;
+    let stage = Stage::open(url, delivery.recipients).await?;
+    stage.enqueue(0..delivery.rows, Priority::High).await?;
+    if arguments.statistics == Statistics::Fresh {
+        stage.settle().await?;
+    }
+    Ok(stage)
 }
 
 /// Of all relays together.
@@ -91,31 +106,4 @@ fn print_rates(delivery: &Delivery, delivered: &Delivered, limit: f64) {
         statuses.join(", "),
         show_duration(delivered.start_up)
     ));
-}
-
-/// Prints what arrived of what was sent.
-pub fn print_count(count: &Count) {
-    say(&format!(
-        "at the sink: {} arrived, {} duplicates, {} losses, {} strangers",
-        count.arrived, count.duplicates, count.losses, count.strangers
-    ));
-}
-
-/// Prints what each program used for so many messages.
-pub fn print_used(used: &[Used], messages: usize) {
-    let rows = used.iter().map(|used| {
-        let cpu = used.usage.cpu;
-        let each = ratio(cpu.as_secs_f64() * 1e6, to_float(messages));
-        let memory = match used.usage.memory_peak {
-            0 => "-".to_owned(),
-            bytes => show_bytes(bytes),
-        };
-        [
-            used.name.clone(),
-            show_duration(cpu),
-            format!("{each:.1} µs"),
-            memory,
-        ]
-    });
-    table::print(["program", "CPU", "CPU per message", "peak memory"], rows);
 }

@@ -8,7 +8,6 @@ use rand::RngExt;
 use shared::db::DatabaseUrl;
 use shared::outbox::{Priority, enqueue};
 
-use super::drain::print_count;
 use crate::arguments;
 use crate::figures::{Durations, ratio, show_duration, show_ratio};
 use crate::limit::listener::{Listener, Signaller};
@@ -96,7 +95,7 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Latency) -> a
         ],
         from_commit.into_iter().chain(from_enqueue),
     );
-    print_count(&ours.count);
+    say(&ours.count.to_string());
     Ok(())
 }
 

@@ -10,11 +10,9 @@ use shared::outbox::{Priority, enqueue};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::drain::print_count;
 use crate::arguments::Soak;
 use crate::figures::{Durations, per_second, show_bytes, show_duration, show_rate};
 use crate::message::new_message;
-use crate::process;
 use crate::program::Program;
 use crate::relay;
 use crate::server::Server;
@@ -87,7 +85,7 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Soak) -> anyhow::Result<
         lines,
     );
     let count = sink.tally().count(0..enqueued);
-    print_count(&count);
+    say(&count.to_string());
     Ok(())
 }
 
@@ -184,7 +182,9 @@ fn storage(stage: &Stage) -> anyhow::Result<String> {
 }
 
 fn memory(relays: &[Program]) -> anyhow::Result<String> {
-    let used: Vec<process::Usage> = relay::usages(relays)?;
-    let memory: Vec<String> = used.iter().map(|usage| show_bytes(usage.memory)).collect();
+    let memory = relays
+        .iter()
+        .map(|relay| Ok(show_bytes(relay.usage()?.memory)))
+        .collect::<anyhow::Result<Vec<String>>>()?;
     Ok(memory.join(", "))
 }

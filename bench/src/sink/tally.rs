@@ -1,5 +1,6 @@
 //! What has arrived at the sink.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Counts messages by their number.
@@ -30,6 +31,21 @@ pub struct Count {
     pub losses: usize,
     /// Messages that nobody has sent.
     pub strangers: usize,
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            arrived,
+            duplicates,
+            losses,
+            strangers,
+        } = self;
+        write!(
+            f,
+            "at the sink: {arrived} arrived, {duplicates} duplicates, {losses} losses, {strangers} others"
+        )
+    }
 }
 
 impl Tally {
