@@ -240,8 +240,7 @@ async fn a_finished_message_says_how_it_ended(database: &TestDatabase) {
         (accepted(), Cause::Sent { at: moment() }),
         (
             Verdict::PresumedAccepted,
-            // Nothing was unknown about it: then it is simply sent.
-            Cause::Sent { at: moment() },
+            Cause::PresumedSent { at: moment() },
         ),
         (
             refused(),
