@@ -171,7 +171,7 @@ impl State {
             Verdict::Accepted { .. } => {
                 row.outcome_unknown = false;
                 row.finish(Status::Sent, now);
-                self.lift_proven_wrong();
+                self.lift_proven_wrong(message);
             }
             Verdict::Retry { due_at, outcome } => {
                 row.due_at = *due_at;
@@ -190,7 +190,7 @@ impl State {
                 row.due_at = *due_at;
                 row.attempt -= 1;
                 row.finish(Status::Pending, now);
-                self.lift_proven_wrong();
+                self.lift_proven_wrong(message);
             }
             Verdict::PresumedAccepted => {
                 row.outcome_unknown = true;
@@ -202,11 +202,11 @@ impl State {
             }
             Verdict::Refused => {
                 row.finish(Status::Failed, now);
-                self.lift_proven_wrong();
+                self.lift_proven_wrong(message);
             }
             Verdict::Pointless => {
                 row.finish(Status::Skipped, now);
-                self.lift_proven_wrong();
+                self.lift_proven_wrong(message);
             }
             Verdict::Released { hold } => {
                 row.attempt -= 1;
@@ -223,14 +223,11 @@ impl State {
         Some(self.rows[&message.id].status)
     }
 
-    /// The platform answered about the message alone: the channel works, unless only a person may
-    /// say so.
-    fn lift_proven_wrong(&mut self) {
+    /// The platform answered about a probe alone: the channel works, unless only a person may say so.
+    fn lift_proven_wrong(&mut self, message: &ClaimedMessage) {
         let now = self.now;
-        if self
-            .hold
-            .is_some_and(|h| h.probe_at.is_some() && h.held_since <= now)
-        {
+        let proven = |hold: Hold| hold.probe_at.is_some() && hold.held_since <= now;
+        if message.is_probe && self.hold.is_some_and(proven) {
             self.hold = None;
         }
     }

@@ -28,6 +28,7 @@ fn message(attempt: i32) -> ClaimedMessage {
         due_at: now(),
         created_at: now(),
         request_id: None,
+        is_probe: false,
     }
 }
 

@@ -13,6 +13,7 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamp};
 use diesel::sqlite::Sqlite;
 
+use super::statement::Statement;
 use super::schema::{channel_holds, outbox_messages, relays, users};
 use super::{DbConnection, DbError};
 use crate::domain::{
@@ -54,7 +55,13 @@ pub(super) fn begin_write(connection: &mut DbConnection) -> Result<(), DieselErr
         DbConnection::Sqlite(c) => {
             AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
         }
-        DbConnection::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
+        // Whatever writes finds its rows by an index. Without this, a statement that was prepared
+        // while a table was nearly empty goes on reading the whole of it when it has a million rows,
+        // until the server gathers statistics again.
+        DbConnection::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(
+            c,
+            "BEGIN; SET LOCAL enable_seqscan = off",
+        ),
     }
 }
 
@@ -215,6 +222,15 @@ pub(super) fn was_woken(
     }
 }
 
+/// Prepares a connection for sending signals: one that a power cut swallows is as good as one that
+/// was never sent, so nobody waits for the disk.
+pub(super) fn start_signalling(connection: &mut DbConnection) -> Result<(), DieselError> {
+    match connection {
+        DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => c.batch_execute("SET synchronous_commit = off"),
+    }
+}
+
 /// Sends a signal to all listeners of this database. Outside a transaction, on a connection of its
 /// own.
 pub(super) fn signal(connection: &mut DbConnection) -> Result<(), DieselError> {
@@ -280,32 +296,32 @@ where
                 .iter()
                 .map(RecipientId::as_str)
                 .collect();
-            diesel::sql_query(include_str!("dialect/claim.postgres.sql"))
-                .bind::<Text, _>(order.channel)
-                .bind::<Timestamp, _>(now)
-                .bind::<Array<Text>, _>(busy)
-                .bind::<BigInt, _>(order.limit)
-                .bind::<BigInt, _>(order.limit_below_high)
-                .bind::<BigInt, _>(order.share)
-                .bind::<BigInt, _>(order.rotation)
-                .bind::<Bool, _>(may_be_held)
-                .bind::<Text, _>(order.relay)
-                .bind::<Timestamp, _>(order.lease_expires_at)
+            Statement::new(include_str!("dialect/claim.postgres.sql"))
+                .bind::<Text, _>("channel", order.channel)
+                .bind::<Timestamp, _>("now", now)
+                .bind::<Array<Text>, _>("busy_recipients", busy)
+                .bind::<BigInt, _>("limit", order.limit)
+                .bind::<BigInt, _>("limit_below_high", order.limit_below_high)
+                .bind::<BigInt, _>("share", order.share)
+                .bind::<BigInt, _>("rotation", order.rotation)
+                .bind::<Bool, _>("may_be_held", may_be_held)
+                .bind::<Text, _>("relay", order.relay)
+                .bind::<Timestamp, _>("lease_expires_at", order.lease_expires_at)
                 .load(c)?
         }
         DbConnection::Sqlite(c) => {
             let busy = serde_json::json!(order.busy_recipients).to_string();
-            diesel::sql_query(include_str!("dialect/claim.sqlite.sql"))
-                .bind::<Text, _>(order.channel)
-                .bind::<Timestamp, _>(now)
-                .bind::<Text, _>(busy)
-                .bind::<BigInt, _>(order.limit)
-                .bind::<BigInt, _>(order.limit_below_high)
-                .bind::<BigInt, _>(order.share)
-                .bind::<BigInt, _>(order.rotation)
-                .bind::<Bool, _>(may_be_held)
-                .bind::<Text, _>(order.relay)
-                .bind::<Timestamp, _>(order.lease_expires_at)
+            Statement::new(include_str!("dialect/claim.sqlite.sql"))
+                .bind::<Text, _>("channel", order.channel)
+                .bind::<Timestamp, _>("now", now)
+                .bind::<Text, _>("busy_recipients", busy)
+                .bind::<BigInt, _>("limit", order.limit)
+                .bind::<BigInt, _>("limit_below_high", order.limit_below_high)
+                .bind::<BigInt, _>("share", order.share)
+                .bind::<BigInt, _>("rotation", order.rotation)
+                .bind::<Bool, _>("may_be_held", may_be_held)
+                .bind::<Text, _>("relay", order.relay)
+                .bind::<Timestamp, _>("lease_expires_at", order.lease_expires_at)
                 .load(c)?
         }
     };
@@ -511,59 +527,68 @@ struct SettledLease {
     fence: i64,
 }
 
-/// Ends the leases that `relay` holds on these rows, and answers the id and fence of those it still
-/// held.
-///
-/// PostgreSQL takes the whole batch in one statement; SQLite has no round trips to save and runs
-/// one prepared statement per row.
+/// Ends the leases that `relay` holds on these rows, in one statement, and answers the id and fence
+/// of those it still held.
 pub(crate) fn settle_rows(
     connection: &mut DbConnection,
     relay: &RelayName,
     rows: &[SettledRow],
 ) -> Result<Vec<(OutboxMessageId, i64)>, DbError> {
-    match connection {
+    let settled: Vec<SettledLease> = match connection {
         DbConnection::Postgres(c) => {
-            let settled: Vec<SettledLease> =
-                diesel::sql_query(include_str!("dialect/settle.postgres.sql"))
-                    .bind::<Array<Text>, _>(column(rows, |row| row.id.as_str()))
-                    .bind::<Array<BigInt>, _>(column(rows, |row| row.fence))
-                    .bind::<Array<Text>, _>(column(rows, |row| row.status))
-                    .bind::<Array<Integer>, _>(column(rows, |row| row.attempts_given_back))
-                    .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.due_at))
-                    .bind::<Array<Nullable<Bool>>, _>(column(rows, |row| row.outcome_unknown))
-                    .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.errcode))
-                    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.error.as_deref()))
-                    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
-                        row.provider_message_id.as_deref()
-                    }))
-                    .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.finished_at))
-                    .bind::<Text, _>(relay)
-                    .load(c)?;
-            Ok(settled.into_iter().map(|row| (row.id, row.fence)).collect())
+            Statement::new(include_str!("dialect/settle.postgres.sql"))
+                .bind::<Array<Text>, _>("id", column(rows, |row| row.id.as_str()))
+                .bind::<Array<BigInt>, _>("fence", column(rows, |row| row.fence))
+                .bind::<Array<Text>, _>("status", column(rows, |row| row.status))
+                .bind::<Array<Integer>, _>(
+                    "attempts_given_back",
+                    column(rows, |row| row.attempts_given_back),
+                )
+                .bind::<Array<Nullable<Timestamp>>, _>("due_at", column(rows, |row| row.due_at))
+                .bind::<Array<Nullable<Bool>>, _>(
+                    "outcome_unknown",
+                    column(rows, |row| row.outcome_unknown),
+                )
+                .bind::<Array<Nullable<BigInt>>, _>("errcode", column(rows, |row| row.errcode))
+                .bind::<Array<Nullable<Text>>, _>("error", column(rows, |row| row.error.as_deref()))
+                .bind::<Array<Nullable<Text>>, _>(
+                    "provider_message_id",
+                    column(rows, |row| row.provider_message_id.as_deref()),
+                )
+                .bind::<Array<Nullable<Timestamp>>, _>(
+                    "finished_at",
+                    column(rows, |row| row.finished_at),
+                )
+                .bind::<Text, _>("relay", relay)
+                .load(c)?
         }
         DbConnection::Sqlite(c) => {
-            let mut settled = Vec::with_capacity(rows.len());
-            for row in rows {
-                let found = diesel::sql_query(include_str!("dialect/settle.sqlite.sql"))
-                    .bind::<Text, _>(row.status)
-                    .bind::<Integer, _>(row.attempts_given_back)
-                    .bind::<Nullable<Timestamp>, _>(row.due_at)
-                    .bind::<Nullable<Bool>, _>(row.outcome_unknown)
-                    .bind::<Nullable<BigInt>, _>(row.errcode)
-                    .bind::<Nullable<Text>, _>(row.error.as_deref())
-                    .bind::<Nullable<Text>, _>(row.provider_message_id.as_deref())
-                    .bind::<Nullable<Timestamp>, _>(row.finished_at)
-                    .bind::<Text, _>(&row.id)
-                    .bind::<BigInt, _>(row.fence)
-                    .bind::<Text, _>(relay)
-                    .execute(c)?;
-                if found == 1 {
-                    settled.push((row.id.clone(), row.fence));
-                }
-            }
-            Ok(settled)
+            let batch: Vec<serde_json::Value> = rows.iter().map(as_json).collect();
+            Statement::new(include_str!("dialect/settle.sqlite.sql"))
+                .bind::<Text, _>("batch", serde_json::Value::Array(batch).to_string())
+                .bind::<Text, _>("relay", relay)
+                .load(c)?
         }
-    }
+    };
+    Ok(settled.into_iter().map(|row| (row.id, row.fence)).collect())
+}
+
+/// A row of the batch, in the order in which the statement takes it apart.
+fn as_json(row: &SettledRow) -> serde_json::Value {
+    // As the driver writes moments, or they would not compare.
+    let moment = |at: UtcTimestamp| at.as_naive_utc().format("%F %T%.f").to_string();
+    serde_json::json!([
+        row.id,
+        row.fence,
+        row.status,
+        row.attempts_given_back,
+        row.due_at.map(moment),
+        row.outcome_unknown,
+        row.errcode,
+        row.error,
+        row.provider_message_id,
+        row.finished_at.map(moment),
+    ])
 }
 
 fn column<'rows, T>(rows: &'rows [SettledRow], value: impl Fn(&'rows SettledRow) -> T) -> Vec<T> {

@@ -16,6 +16,7 @@ mod error;
 pub mod migrations;
 mod pool;
 pub mod schema;
+mod statement;
 mod transaction;
 mod url;
 mod wake;

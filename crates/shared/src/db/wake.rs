@@ -122,7 +122,10 @@ fn signal_when_wanted(url: &DatabaseUrl, queue: &Receiver<()>) {
             empty => establish(url)
                 .map_err(|error| error.to_string())
                 .and_then(|opened| {
-                    dialect::signal(empty.insert(opened)).map_err(|error| error.to_string())
+                    let opened = empty.insert(opened);
+                    dialect::start_signalling(opened)
+                        .and_then(|()| dialect::signal(opened))
+                        .map_err(|error| error.to_string())
                 }),
         };
         if let Err(error) = sent {

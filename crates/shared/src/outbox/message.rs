@@ -104,4 +104,7 @@ pub struct ClaimedMessage {
     pub created_at: UtcTimestamp,
     /// The request that caused it.
     pub request_id: Option<RequestId>,
+    /// Whether it was let through on a held channel, to see whether it works again.
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub is_probe: bool,
 }

@@ -276,7 +276,7 @@ fn update_holds(
                 .filter(move |s| s.message.channel == channel)
         };
         let last_success = on_channel()
-            .filter(|s| shows_that_the_channel_works(s))
+            .filter(|s| s.message.is_probe && shows_that_the_channel_works(s))
             .map(|s| s.report.started_at)
             .max();
         let last_order = on_channel().rev().find_map(|s| match &s.verdict {
