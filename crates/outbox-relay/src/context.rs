@@ -18,6 +18,7 @@ use crate::controls::Controls;
 use crate::health::Health;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
+use crate::slots::Capacity;
 use crate::verdict::Transport;
 
 /// One relay, as its tasks see it.
@@ -74,10 +75,10 @@ impl Context {
         }
     }
 
-    /// Messages in hand at once on a channel.
-    pub(crate) fn concurrency(&self, channel: Channel) -> usize {
+    /// How many messages a channel may have in hand.
+    pub(crate) fn capacity(&self, channel: Channel) -> Capacity {
         let set = self.controls().concurrency(channel);
-        set.unwrap_or(self.config.concurrency as usize)
+        Capacity::of(set.unwrap_or(self.config.concurrency as usize))
     }
 
     /// Tells the channel's breaker how an attempt went; answers for how long the channel is to be

@@ -1,10 +1,11 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared::db::DbError;
 use shared::domain::Channel;
 use shared::outbox::{
-    AttemptReport, HoldCause, HoldOrder, RetryPolicy, Settlement, Verdict, hold_channel,
+    AttemptReport, HoldCause, HoldOrder, Priority, RetryPolicy, Settlement, Verdict, hold_channel,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use wechat::errcode::{Api, RuleOrigin, Rules};
 use crate::channel::{AddressedMessage, PreparedRequest, prepare};
 use crate::claimer::MessageInHand;
 use crate::context::Context;
-use crate::slots::Unsettled;
+use crate::slots::{Capacity, Unsettled};
 use crate::verdict::{Circumstances, Judgement, SendOutcome, judge};
 
 /// A settlement on its way to the database.
@@ -35,18 +36,23 @@ pub(crate) async fn dispatch_messages(
         .metrics
         .in_hand
         .with_label_values(&[channel.as_str()]);
+    let mut waiting = Waiting::default();
     let mut under_way = JoinSet::new();
     let mut claimer_runs = true;
-    while claimer_runs || !under_way.is_empty() {
+    loop {
+        while let Some(message) = waiting.next(under_way.len(), context.capacity(channel)) {
+            under_way.spawn(finish(Arc::clone(&context), message));
+        }
+        if !claimer_runs && under_way.is_empty() {
+            return;
+        }
         tokio::select! {
             batch = claimed.recv(), if claimer_runs => match batch {
                 Some(batch) => {
                     in_hand.add(i64::try_from(batch.len()).unwrap_or(0));
                     // A claim is answered only where the channel is not held.
                     context.set_held(channel, false);
-                    for message in batch {
-                        under_way.spawn(finish(Arc::clone(&context), message));
-                    }
+                    waiting.add(batch);
                 }
                 None => claimer_runs = false,
             },
@@ -63,6 +69,40 @@ pub(crate) async fn dispatch_messages(
                 }
             }
         }
+    }
+}
+
+/// Messages that were claimed ahead and wait for a free slot.
+#[derive(Default)]
+struct Waiting {
+    urgent: VecDeque<MessageInHand>,
+    others: VecDeque<MessageInHand>,
+}
+
+impl Waiting {
+    fn add(&mut self, batch: Vec<MessageInHand>) {
+        for message in batch {
+            match message.addressed.message.priority {
+                Priority::High => self.urgent.push_back(message),
+                Priority::Medium | Priority::Low => self.others.push_back(message),
+            }
+        }
+    }
+
+    /// The next that may start beside so many requests under way.
+    fn next(&mut self, under_way: usize, capacity: Capacity) -> Option<MessageInHand> {
+        if under_way >= capacity.requests.max(1) {
+            return None;
+        }
+        let urgent = self.urgent.pop_front();
+        if urgent.is_some() {
+            return urgent;
+        }
+        let room = capacity.requests - capacity.kept_for_high().min(capacity.requests);
+        if under_way >= room.max(1) {
+            return None;
+        }
+        self.others.pop_front()
     }
 }
 

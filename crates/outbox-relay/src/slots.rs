@@ -31,9 +31,43 @@ struct Held {
     unsettled: usize,
 }
 
-/// A relay never has more than so many messages for each slot: one on its way and one being written
-/// down. What is not written down would be sent again after a crash.
-const UNSETTLED_PER_SLOT: usize = 2;
+/// How many messages a channel may have in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// Requests under way at once.
+    pub(crate) requests: usize,
+    /// Messages claimed while all slots are taken, so that the next one is at hand when a slot
+    /// becomes free, and claims are large.
+    pub(crate) ahead: usize,
+    /// Messages claimed and not settled: so many outcomes a crash can leave unknown.
+    pub(crate) unsettled: usize,
+}
+
+/// From so many slots on a relay claims ahead. Below, a claim serves a handful of messages anyway,
+/// and whoever runs with few slots wants few messages in doubt after a crash.
+const CLAIMS_AHEAD_FROM: usize = 32;
+
+impl Capacity {
+    pub(crate) fn of(requests: usize) -> Self {
+        if requests < CLAIMS_AHEAD_FROM {
+            return Self {
+                requests,
+                ahead: 0,
+                unsettled: requests,
+            };
+        }
+        Self {
+            requests,
+            ahead: requests / 2,
+            unsettled: requests * 2,
+        }
+    }
+
+    /// How many of these slots are kept free for urgent messages.
+    pub(crate) fn kept_for_high(self) -> usize {
+        self.requests / KEPT_FOR_HIGH
+    }
+}
 
 /// How many slots are free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,16 +106,15 @@ impl Slots {
         }
     }
 
-    /// The free ones of so many. There may be fewer than none: the number can be lowered while
-    /// messages are in hand.
-    pub(crate) fn free(&self, capacity: usize) -> FreeSlots {
+    /// How many messages there is room for. There may be more in hand than that: the capacity can be
+    /// lowered meanwhile.
+    pub(crate) fn free(&self, capacity: Capacity) -> FreeSlots {
         let held = self.occupied.lock();
-        let free = capacity.saturating_sub(held.recipients.len());
-        let unsettled_max = capacity.saturating_mul(UNSETTLED_PER_SLOT);
-        let count = free.min(unsettled_max.saturating_sub(held.unsettled));
+        let free = (capacity.requests + capacity.ahead).saturating_sub(held.recipients.len());
+        let count = free.min(capacity.unsettled.saturating_sub(held.unsettled));
         FreeSlots {
             count,
-            below_high: count.saturating_sub(capacity / KEPT_FOR_HIGH),
+            below_high: count.saturating_sub(capacity.kept_for_high()),
         }
     }
 
@@ -154,19 +187,38 @@ mod tests {
     fn an_eighth_is_kept_for_what_is_urgent() {
         let slots = Slots::new();
         let free = |count, below_high| FreeSlots { count, below_high };
-        assert_eq!(slots.free(64), free(64, 56));
-        let held: Vec<_> = (0..56).map(|n| slots.occupy(recipient(n))).collect();
-        assert_eq!(slots.free(64), free(8, 0));
-        assert_eq!(slots.free(7), free(0, 0), "lowered below what is in hand");
-        assert_eq!(slots.busy_recipients().len(), 56);
+        let few = Capacity::of(16);
+        assert_eq!(slots.free(few), free(16, 14));
+        let held: Vec<_> = (0..14).map(|n| slots.occupy(recipient(n))).collect();
+        assert_eq!(slots.free(few), free(2, 0));
+        assert_eq!(slots.free(Capacity::of(8)), free(0, 0), "lowered meanwhile");
+        assert_eq!(slots.busy_recipients().len(), 14);
         let unsettled: Vec<_> = held
             .into_iter()
             .map(|(_slot, unsettled)| unsettled)
             .collect();
-        assert_eq!(slots.free(64), free(64, 56), "what is answered is free");
-        assert_eq!(slots.free(30), free(4, 1), "but not without end");
+        assert_eq!(slots.free(few), free(2, 0), "not settled yet");
         drop(unsettled);
-        assert_eq!(slots.free(1), free(1, 1), "one alone is for everybody");
+        assert_eq!(slots.free(few), free(16, 14));
+        assert_eq!(
+            slots.free(Capacity::of(1)),
+            free(1, 1),
+            "one alone is for everybody"
+        );
+    }
+
+    #[test]
+    fn with_many_slots_the_next_messages_are_claimed_ahead_but_not_without_end() {
+        let slots = Slots::new();
+        let many = Capacity::of(64);
+        assert_eq!(slots.free(many).count, 96);
+        let held: Vec<_> = (0..96).map(|n| slots.occupy(recipient(n))).collect();
+        assert_eq!(slots.free(many).count, 0);
+        let _unsettled: Vec<_> = held
+            .into_iter()
+            .map(|(_slot, unsettled)| unsettled)
+            .collect();
+        assert_eq!(slots.free(many).count, 32, "128 may be unsettled");
     }
 
     #[tokio::test]

@@ -13,8 +13,8 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamp};
 use diesel::sqlite::Sqlite;
 
-use super::statement::Statement;
 use super::schema::{channel_holds, outbox_messages, relays, users};
+use super::statement::Statement;
 use super::{DbConnection, DbError};
 use crate::domain::{
     Channel, CustomerId, OutboxMessageId, RecipientId, RelayName, UserId, UtcTimestamp,
@@ -535,33 +535,31 @@ pub(crate) fn settle_rows(
     rows: &[SettledRow],
 ) -> Result<Vec<(OutboxMessageId, i64)>, DbError> {
     let settled: Vec<SettledLease> = match connection {
-        DbConnection::Postgres(c) => {
-            Statement::new(include_str!("dialect/settle.postgres.sql"))
-                .bind::<Array<Text>, _>("id", column(rows, |row| row.id.as_str()))
-                .bind::<Array<BigInt>, _>("fence", column(rows, |row| row.fence))
-                .bind::<Array<Text>, _>("status", column(rows, |row| row.status))
-                .bind::<Array<Integer>, _>(
-                    "attempts_given_back",
-                    column(rows, |row| row.attempts_given_back),
-                )
-                .bind::<Array<Nullable<Timestamp>>, _>("due_at", column(rows, |row| row.due_at))
-                .bind::<Array<Nullable<Bool>>, _>(
-                    "outcome_unknown",
-                    column(rows, |row| row.outcome_unknown),
-                )
-                .bind::<Array<Nullable<BigInt>>, _>("errcode", column(rows, |row| row.errcode))
-                .bind::<Array<Nullable<Text>>, _>("error", column(rows, |row| row.error.as_deref()))
-                .bind::<Array<Nullable<Text>>, _>(
-                    "provider_message_id",
-                    column(rows, |row| row.provider_message_id.as_deref()),
-                )
-                .bind::<Array<Nullable<Timestamp>>, _>(
-                    "finished_at",
-                    column(rows, |row| row.finished_at),
-                )
-                .bind::<Text, _>("relay", relay)
-                .load(c)?
-        }
+        DbConnection::Postgres(c) => Statement::new(include_str!("dialect/settle.postgres.sql"))
+            .bind::<Array<Text>, _>("id", column(rows, |row| row.id.as_str()))
+            .bind::<Array<BigInt>, _>("fence", column(rows, |row| row.fence))
+            .bind::<Array<Text>, _>("status", column(rows, |row| row.status))
+            .bind::<Array<Integer>, _>(
+                "attempts_given_back",
+                column(rows, |row| row.attempts_given_back),
+            )
+            .bind::<Array<Nullable<Timestamp>>, _>("due_at", column(rows, |row| row.due_at))
+            .bind::<Array<Nullable<Bool>>, _>(
+                "outcome_unknown",
+                column(rows, |row| row.outcome_unknown),
+            )
+            .bind::<Array<Nullable<BigInt>>, _>("errcode", column(rows, |row| row.errcode))
+            .bind::<Array<Nullable<Text>>, _>("error", column(rows, |row| row.error.as_deref()))
+            .bind::<Array<Nullable<Text>>, _>(
+                "provider_message_id",
+                column(rows, |row| row.provider_message_id.as_deref()),
+            )
+            .bind::<Array<Nullable<Timestamp>>, _>(
+                "finished_at",
+                column(rows, |row| row.finished_at),
+            )
+            .bind::<Text, _>("relay", relay)
+            .load(c)?,
         DbConnection::Sqlite(c) => {
             let batch: Vec<serde_json::Value> = rows.iter().map(as_json).collect();
             Statement::new(include_str!("dialect/settle.sqlite.sql"))

@@ -1,11 +1,11 @@
 use std::marker::PhantomData;
 
+use diesel::RunQueryDsl;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{Error as DieselError, QueryResult};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{HasSqlType, Untyped};
-use diesel::{RunQueryDsl, result};
 
 /// A statement in the database's own words, with its parameters by name: `{channel}`. Its rows are
 /// read by the names of their columns.
@@ -75,7 +75,7 @@ where
 }
 
 impl<DB: Backend, B: Values<DB>> QueryFragment<DB> for Statement<B> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> result::QueryResult<()> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut parts = self.text.split('{');
         out.push_sql(parts.next().unwrap_or_default());
         for part in parts {
