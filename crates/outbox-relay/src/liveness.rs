@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A relay that could not renew its heartbeat for this long stops sending by itself. The others
-/// take it for dead after five seconds of silence; until then it has stopped.
+/// take it for dead after four seconds of silence; until then it has stopped.
 const SENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Whether this relay may still believe in its leases. Measured on the monotonic clock, so that a

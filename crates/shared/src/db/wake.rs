@@ -15,8 +15,13 @@ use super::dialect::WakePosition;
 use super::{DatabaseUrl, DbConnection, dialect};
 
 /// How often the listener looks. Neither driver lets a thread sleep until a signal comes. A look
-/// costs a few microseconds, so that a thousand a second are well below one per cent of a core.
+/// costs a few microseconds, so that a thousand a second are below one per cent of a core.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// For so long after a signal …
+const LIVELY_FOR: Duration = Duration::from_secs(2);
+/// … it looks this often: where something happens, more is about to.
+const LOOK_EVERY_WHILE_LIVELY: Duration = Duration::from_micros(250);
 
 /// How often the listener makes sure that its connection still exists.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +44,17 @@ struct Listener {
     connection: DbConnection,
     position: WakePosition,
     pinged_at: Instant,
+    woken_at: Instant,
+}
+
+impl Listener {
+    fn pause(&self) -> Duration {
+        if self.woken_at.elapsed() < LIVELY_FOR {
+            LOOK_EVERY_WHILE_LIVELY
+        } else {
+            LOOK_EVERY
+        }
+    }
 }
 
 fn open(url: &DatabaseUrl) -> Option<Listener> {
@@ -51,6 +67,7 @@ fn open(url: &DatabaseUrl) -> Option<Listener> {
                 connection,
                 position,
                 pinged_at: Instant::now(),
+                woken_at: Instant::now(),
             })
         });
     opened
@@ -70,6 +87,7 @@ fn look_while_somebody_waits(url: &DatabaseUrl, first: Option<Listener>, wake: &
         };
         match look(open_listener) {
             Ok(true) => {
+                open_listener.woken_at = Instant::now();
                 wake.send_replace(());
             }
             Ok(false) => {}
@@ -79,7 +97,7 @@ fn look_while_somebody_waits(url: &DatabaseUrl, first: Option<Listener>, wake: &
                 continue;
             }
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(open_listener.pause());
     }
 }
 

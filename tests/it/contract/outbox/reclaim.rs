@@ -41,7 +41,7 @@ fn rescued(id: &OutboxMessageId) -> Reclaimed {
 async fn a_silent_relays_messages_are_taken_back_after_five_seconds_and_not_before(
     database: &TestDatabase,
 ) {
-    assert_eq!(SILENCE_MAX, seconds(5));
+    assert_eq!(SILENCE_MAX, seconds(4));
     let id = database.enqueue(message()).await;
     let relay = relay("a");
     database.register(&relay, moment()).await;
