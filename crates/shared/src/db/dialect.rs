@@ -24,7 +24,8 @@ use crate::domain::{
 ///
 /// SQLite: write-ahead log so that readers and the writer do not block each other; `FULL` because
 /// a committed change must survive a power cut; 15 s of patience with a foreign writer.
-/// PostgreSQL: limits, so that no query and no forgotten transaction holds the others up for ever.
+/// PostgreSQL: limits, so that no query and no forgotten transaction holds the others up for ever;
+/// and no compiling of queries, which takes longer than any query here.
 pub(super) fn set_up_session(connection: &mut DbConnection) -> Result<(), DieselError> {
     match connection {
         DbConnection::Sqlite(c) => c.batch_execute(
@@ -33,7 +34,7 @@ pub(super) fn set_up_session(connection: &mut DbConnection) -> Result<(), Diesel
         ),
         DbConnection::Postgres(c) => c.batch_execute(
             "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
-             SET idle_in_transaction_session_timeout = '30s'; SET TIME ZONE 'UTC';",
+             SET idle_in_transaction_session_timeout = '30s'; SET TIME ZONE 'UTC'; SET jit = off;",
         ),
     }
 }

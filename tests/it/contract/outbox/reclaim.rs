@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 on_each_database! {
-    a_silent_relays_messages_are_taken_back_after_five_seconds_and_not_before,
+    a_silent_relays_messages_are_taken_back_after_four_seconds_and_not_before,
     a_lease_that_is_over_is_taken_back_although_its_relay_lives,
     a_relay_that_takes_its_leave_frees_what_it_holds,
     an_unknown_relay_holds_nothing,
@@ -38,7 +38,7 @@ fn rescued(id: &OutboxMessageId) -> Reclaimed {
     }
 }
 
-async fn a_silent_relays_messages_are_taken_back_after_five_seconds_and_not_before(
+async fn a_silent_relays_messages_are_taken_back_after_four_seconds_and_not_before(
     database: &TestDatabase,
 ) {
     assert_eq!(SILENCE_MAX, seconds(4));
