@@ -177,6 +177,9 @@ struct DataVersion {
     data_version: i64,
 }
 
+/// Changes with every commit of another connection. Kept prepared: it is asked a thousand times a second.
+const DATA_VERSION: &str = "PRAGMA data_version";
+
 /// Installations in different schemas of one database do not wake each other. A name has 63 bytes
 /// at most.
 const SIGNAL_NAME: &str =
@@ -194,7 +197,7 @@ struct SignalName {
 pub(super) fn start_listening(connection: &mut DbConnection) -> Result<WakePosition, DieselError> {
     match connection {
         DbConnection::Sqlite(c) => {
-            let now: DataVersion = diesel::sql_query("PRAGMA data_version").get_result(c)?;
+            let now: DataVersion = Statement::new(DATA_VERSION).get_result(c)?;
             Ok(WakePosition(now.data_version))
         }
         DbConnection::Postgres(c) => {
@@ -212,7 +215,7 @@ pub(super) fn was_woken(
 ) -> Result<bool, DieselError> {
     match connection {
         DbConnection::Sqlite(c) => {
-            let now: DataVersion = diesel::sql_query("PRAGMA data_version").get_result(c)?;
+            let now: DataVersion = Statement::new(DATA_VERSION).get_result(c)?;
             let before = std::mem::replace(&mut position.0, now.data_version);
             Ok(before != now.data_version)
         }

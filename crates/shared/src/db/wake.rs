@@ -18,8 +18,9 @@ use super::{DatabaseUrl, DbConnection, dialect};
 /// costs a few microseconds, so that a thousand a second are below one per cent of a core.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// For so long after a signal …
-const LIVELY_FOR: Duration = Duration::from_secs(2);
+/// For so long after a signal … (Where every commit is a signal, heartbeats are too: this is short
+/// beside the second between two of them.)
+const LIVELY_FOR: Duration = Duration::from_millis(100);
 /// … it looks this often: where something happens, more is about to.
 const LOOK_EVERY_WHILE_LIVELY: Duration = Duration::from_micros(250);
 
