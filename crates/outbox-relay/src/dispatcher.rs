@@ -40,7 +40,13 @@ pub(crate) async fn dispatch_messages(
     let mut under_way = JoinSet::new();
     let mut claimer_runs = true;
     loop {
-        while let Some(message) = waiting.next(under_way.len(), context.capacity(channel)) {
+        // What is not sent any more needs no slot to be given back.
+        let capacity = if context.stopping.is_cancelled() {
+            Capacity::UNLIMITED
+        } else {
+            context.capacity(channel)
+        };
+        while let Some(message) = waiting.next(under_way.len(), capacity) {
             under_way.spawn(finish(Arc::clone(&context), message));
         }
         if !claimer_runs && under_way.is_empty() {

@@ -48,6 +48,12 @@ pub(crate) struct Capacity {
 const CLAIMS_AHEAD_FROM: usize = 32;
 
 impl Capacity {
+    pub(crate) const UNLIMITED: Self = Self {
+        requests: usize::MAX,
+        ahead: 0,
+        unsettled: usize::MAX,
+    };
+
     pub(crate) fn of(requests: usize) -> Self {
         if requests < CLAIMS_AHEAD_FROM {
             return Self {

@@ -11,6 +11,7 @@ use crate::harness::{CONCURRENCY, Drain, TestDatabase, on_each_database, stop_we
 
 on_each_database!(
     a_relay_killed_under_load_leaves_its_messages_to_the_other,
+    a_relay_that_claims_ahead_repeats_no_more_than_it_had_in_hand,
     a_relay_killed_after_the_claim_has_sent_nothing,
     a_relay_killed_after_the_request_was_written_repeats_what_was_taken,
     a_relay_killed_before_it_could_settle_repeats_what_was_answered,
@@ -31,6 +32,23 @@ async fn a_relay_killed_under_load_leaves_its_messages_to_the_other(database: &T
     let next = drain.relay(&[]);
     drain.close_books(&incident).await;
     stop_well([other, next]);
+}
+
+async fn a_relay_that_claims_ahead_repeats_no_more_than_it_had_in_hand(database: &TestDatabase) {
+    /// From so many slots on a relay claims ahead, and settles while it sends.
+    const MANY: usize = 32;
+    let mut drain = Drain::on(database).await;
+    drain.assign(1_600).await;
+    let many = ["--concurrency", &MANY.to_string()];
+    let (doomed, other) = (drain.relay(&many), drain.relay(&many));
+    drain.until_under_way().await;
+    let mut incident = drain
+        .incident("kill -9, under load, with many slots")
+        .interrupting(2 * MANY);
+    doomed.kill();
+    incident.is_over();
+    drain.close_books(&incident).await;
+    stop_well([other]);
 }
 
 async fn a_relay_killed_after_the_claim_has_sent_nothing(database: &TestDatabase) {

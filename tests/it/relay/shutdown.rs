@@ -11,6 +11,7 @@ use crate::harness::{RelayStage, TestDatabase, eventually, on_each_database};
 on_each_database!(
     a_stop_lets_requests_under_way_end_and_gives_the_rest_back,
     a_request_that_outlasts_the_grace_period_is_unknown,
+    what_was_claimed_ahead_is_given_back_untried,
     a_relay_signs_on_and_off,
     two_relays_share_the_work_and_send_nothing_twice,
 );
@@ -56,6 +57,42 @@ async fn a_stop_lets_requests_under_way_end_and_gives_the_rest_back(database: &T
         "{outcomes:?}"
     );
     assert!(given_back >= 3, "{outcomes:?}");
+}
+
+async fn what_was_claimed_ahead_is_given_back_untried(database: &TestDatabase) {
+    const SLOTS: usize = 32;
+    let stage = RelayStage::on(database).await;
+    let employees = stage.employees(60).await;
+    let ids: Vec<_> = employees.into_iter().map(|employee| employee.id).collect();
+    stage.assign(&ids, SUBSCRIBE).await;
+    let hang = Fault::on(Api::SubscribeSend, FaultAction::Hang);
+    stage.sandbox.add_fault(hang.always());
+    let many = [
+        "--concurrency",
+        &SLOTS.to_string(),
+        "--request-timeout",
+        "10s",
+        "--shutdown-grace",
+        "50ms",
+    ];
+    let relay = stage.relay_with(&many, Until::Stopped).await;
+    stage.until_status(Status::Sending, SLOTS + SLOTS / 2).await;
+    stage
+        .sandbox
+        .until(|stats| stats.in_flight == SLOTS as u32)
+        .await;
+    relay.stop().await;
+
+    let messages = database.messages().await;
+    let (in_doubt, untried): (Vec<_>, Vec<_>) =
+        messages.iter().partition(|message| message.outcome_unknown);
+    assert_eq!(in_doubt.len(), SLOTS);
+    assert!(
+        untried
+            .iter()
+            .all(|message| (message.status, message.attempt) == (Status::Pending, 0)),
+        "{untried:?}"
+    );
 }
 
 async fn a_request_that_outlasts_the_grace_period_is_unknown(database: &TestDatabase) {

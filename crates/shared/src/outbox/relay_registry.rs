@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 
 use diesel::dsl::count_star;
@@ -26,6 +28,10 @@ pub struct Relay {
     pub in_flight: i32,
 }
 
+/// A relay that has been silent for this long is no longer listed: somebody has had the time to
+/// notice.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
+
 /// Makes a relay known; only known relays may hold leases. Forgets those long silent.
 ///
 /// # Errors
@@ -36,7 +42,7 @@ pub fn register_relay(
     now: UtcTimestamp,
 ) -> Result<(), DbError> {
     let connection = transaction.connection();
-    let forgotten_before = now.before(SILENCE_MAX * 720);
+    let forgotten_before = now.before(FORGOTTEN_AFTER);
     diesel::delete(relays::table.filter(relays::heartbeat_at.lt(forgotten_before)))
         .execute(connection)?;
     let relay = Relay {

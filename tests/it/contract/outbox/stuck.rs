@@ -36,7 +36,7 @@ async fn what_moves_in_time_is_not_stuck(database: &TestDatabase) {
     database.enqueue(message()).await;
     database.enqueue(message()).await;
     let claimed = database.claim_one(&relay("a"), moment()).await;
-    let in_time = moment().after(seconds(4));
+    let in_time = moment().after(seconds(3));
     assert_eq!(groups(database, in_time).await, []);
     database
         .settle(&relay("a"), &claimed, accepted(), in_time)
