@@ -50,8 +50,10 @@ impl RetryPolicy {
         for _ in 0..attempt.clamp(1, 100) {
             delay = delays.next_backoff().unwrap_or(self.delay_max);
         }
+        // Without randomness of its own the library still adds up to a nanosecond.
+        let delay = Duration::from_micros(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX));
         let band = 1.0 + JITTER * (2.0 * jitter.clamp(0.0, 1.0) - 1.0);
-        delay.mul_f64(band)
+        delay.min(self.delay_max).mul_f64(band)
     }
 }
 
