@@ -41,8 +41,8 @@ const CLOCK_TOLERANCE: Duration = Duration::from_millis(20);
 /// signal, most have no message in them. One that comes after a pause is followed at once.
 const LOOKS_APART: Duration = Duration::from_millis(1);
 
-/// Slots that become free one by one are filled together: after this time, or when as many are free
-/// as were claimed ahead. A claim of a hundred messages costs little more than a claim of one.
+/// Slots that become free one by one are filled together: after this time, or when there is room for
+/// half of what may be in hand. A claim of a hundred messages costs little more than a claim of one.
 const FREED_TOGETHER: Duration = Duration::from_millis(5);
 
 /// The first wait between two looks while the database is away …
@@ -220,21 +220,19 @@ impl Claimer {
         if free.count == 0 {
             return Look::Full;
         }
-        let allowed = match self.context.controls().rate_per_minute(self.channel) {
-            None => usize::MAX,
-            Some(rate) => match self.limiter.available(rate, self.context.clock.now()) {
-                0 => return Look::RateReached(self.limiter.next_in(rate)),
-                allowed => allowed,
-            },
-        };
+        let rate = self.context.controls().rate_per_minute(self.channel);
+        let allowed = self.limiter.available(rate, self.context.clock.now());
+        if let (0, Some(rate)) = (allowed, rate) {
+            return Look::RateReached(self.limiter.next_in(rate));
+        }
         let (limit, below_high) = (free.count.min(allowed), free.below_high.min(allowed));
         match self.claim(limit, below_high).await {
             Err(error) => Look::Outage(error),
             Ok(messages) if messages.is_empty() => Look::NothingDue,
             Ok(messages) => {
                 self.limiter.take(messages.len());
-                // A claim that found fewer than it could take has seen all there is, unless several
-                // were for one recipient.
+                // However few they were: of several for one recipient only the first was taken, and
+                // others may stand behind them.
                 let rest = if free.below_high > messages.len() {
                     Rest::MayBeThere
                 } else {

@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use shared::domain::UtcTimestamp;
 
-/// How many messages may go out now on a channel with a rate limit: a token bucket that holds one
-/// second's worth, and at least one message.
+/// How many messages may go out now on a channel that may have a rate limit: a token bucket that holds
+/// one second's worth, and at least one message. What goes out while there is no limit is not counted
+/// against one that is set later.
 ///
 /// Looking takes nothing, because a look is made before each claim and most claims find less than
 /// they could take. The time is an argument.
 #[derive(Debug, Clone)]
 pub(crate) struct RateLimiter {
+    is_limited: bool,
     allowance: f64,
     filled_at: UtcTimestamp,
 }
@@ -19,13 +21,21 @@ impl RateLimiter {
     /// With one message's allowance: many relays that start at once do not send in a burst.
     pub(crate) fn starting_at(now: UtcTimestamp) -> Self {
         Self {
+            is_limited: true,
             allowance: 1.0,
             filled_at: now,
         }
     }
 
     /// How many messages may go out now.
-    pub(crate) fn available(&mut self, per_minute: f64, now: UtcTimestamp) -> usize {
+    pub(crate) fn available(&mut self, per_minute: Option<f64>, now: UtcTimestamp) -> usize {
+        let Some(per_minute) = per_minute else {
+            self.is_limited = false;
+            return usize::MAX;
+        };
+        if !self.is_limited {
+            *self = Self::starting_at(now);
+        }
         let per_second = per_minute / SECONDS_PER_MINUTE;
         let filled = now.since(self.filled_at).as_secs_f64() * per_second;
         self.allowance = (self.allowance + filled).min(per_second.max(1.0));
@@ -41,6 +51,9 @@ impl RateLimiter {
 
     /// So many have gone out.
     pub(crate) fn take(&mut self, messages: usize) {
+        if !self.is_limited {
+            return;
+        }
         #[expect(
             clippy::cast_precision_loss,
             reason = "no claim has more than thousands"
@@ -74,7 +87,7 @@ mod tests {
         let mut passed = Duration::ZERO;
         let mut sent = 0;
         while passed < duration {
-            let may = limiter.available(per_minute, now().after(passed));
+            let may = limiter.available(Some(per_minute), now().after(passed));
             limiter.take(may);
             sent += may;
             passed += look;
@@ -112,13 +125,23 @@ mod tests {
     #[test]
     fn the_next_one_may_go_when_it_says() {
         let mut limiter = RateLimiter::starting_at(now());
-        assert_eq!(limiter.available(20.0, now()), 1);
+        assert_eq!(limiter.available(Some(20.0), now()), 1);
         limiter.take(1);
         let pause = limiter.next_in(20.0);
         assert_eq!(pause, Duration::from_secs(3));
         let just_before = now().after(pause - Duration::from_millis(1));
-        assert_eq!(limiter.available(20.0, just_before), 0);
-        assert_eq!(limiter.available(20.0, now().after(pause)), 1);
+        assert_eq!(limiter.available(Some(20.0), just_before), 0);
+        assert_eq!(limiter.available(Some(20.0), now().after(pause)), 1);
+    }
+
+    #[test]
+    fn what_goes_out_without_a_limit_is_not_counted_against_a_later_one() {
+        let mut limiter = RateLimiter::starting_at(now());
+        assert_eq!(limiter.available(None, now()), usize::MAX);
+        limiter.take(100_000);
+        assert_eq!(limiter.available(Some(20.0), now()), 1);
+        limiter.take(1);
+        assert_eq!(limiter.available(Some(20.0), now()), 0);
     }
 
     #[test]
@@ -126,7 +149,7 @@ mod tests {
         let mut limiter = RateLimiter::starting_at(now());
         limiter.take(1);
         assert_eq!(
-            limiter.available(20.0, now().before(Duration::from_secs(600))),
+            limiter.available(Some(20.0), now().before(Duration::from_secs(600))),
             0
         );
     }

@@ -16,6 +16,7 @@ on_each_database!(
     an_error_code_means_what_was_set_here,
     a_running_relay_follows_what_is_set,
     no_more_go_out_than_the_rate_allows,
+    a_rate_that_is_set_later_counts_from_then_on,
     a_channel_that_hangs_does_not_slow_another,
 );
 
@@ -111,24 +112,8 @@ async fn an_error_code_means_what_was_set_here(database: &TestDatabase) {
 
 async fn a_running_relay_follows_what_is_set(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    stage
-        .sandbox
-        .add_fault(Fault::errcode(Api::SubscribeSend, 40_037).always());
     let relay = stage.relay().await;
-    set_errcode(database, 40_037, "resubscribe").await;
-    // Until the relay has read it, the table's own rule holds.
-    eventually("a message is skipped", async || {
-        let employee = stage.employee().await;
-        stage.assign(&[employee.id], SUBSCRIBE).await;
-        eventually("the message is finished", async || {
-            let messages = database.messages().await;
-            messages.iter().all(|message| message.status.is_final())
-        })
-        .await;
-        let messages = database.messages().await;
-        messages.last().unwrap().status == Status::Skipped
-    })
-    .await;
+    until_a_setting_is_followed(&stage).await;
     relay.stop().await;
 }
 
@@ -151,6 +136,41 @@ async fn no_more_go_out_than_the_rate_allows(database: &TestDatabase) {
     })
     .await;
     relay.stop().await;
+}
+
+async fn a_rate_that_is_set_later_counts_from_then_on(database: &TestDatabase) {
+    const SENT_BEFORE: usize = 300;
+    let stage = RelayStage::on(database).await;
+    let employees = stage.employees(SENT_BEFORE).await;
+    let ids: Vec<_> = employees.into_iter().map(|employee| employee.id).collect();
+    stage.assign(&ids, SUBSCRIBE).await;
+    let relay = stage.relay_on_database_clock(Until::Stopped).await;
+    stage.until_status(Status::Sent, SENT_BEFORE).await;
+    // What went out before would take five minutes at this rate.
+    set(database, |settings| settings.rate_per_minute = Some(60)).await;
+    until_a_setting_is_followed(&stage).await;
+    relay.stop().await;
+}
+
+/// Sends one message after the other, until one meets a meaning of its error code that is set here.
+async fn until_a_setting_is_followed(stage: &RelayStage<'_>) {
+    stage
+        .sandbox
+        .add_fault(Fault::errcode(Api::SubscribeSend, 40_037).always());
+    set_errcode(stage.database, 40_037, "resubscribe").await;
+    // Until the relay has read it, the table's own rule holds.
+    eventually("a message is skipped", async || {
+        let employee = stage.employee().await;
+        stage.assign(&[employee.id], SUBSCRIBE).await;
+        eventually("the message is finished", async || {
+            let messages = stage.database.messages().await;
+            messages.iter().all(|message| message.status.is_final())
+        })
+        .await;
+        let messages = stage.database.messages().await;
+        messages.last().unwrap().status == Status::Skipped
+    })
+    .await;
 }
 
 async fn a_channel_that_hangs_does_not_slow_another(database: &TestDatabase) {
