@@ -59,15 +59,13 @@ impl Controls {
 /// An override that this program cannot read is passed over, and the table's own rule holds: a newer
 /// release may know more words.
 fn class_set(set: &ErrcodeOverride) -> Option<(Api, i64, Class)> {
-    match (set.api.parse(), set.class.parse()) {
-        (Ok(api), Ok(class)) => Some((api, set.errcode, class)),
-        (Err(error), _) => {
-            log::warn!(errcode = set.errcode; "an override of error code {} is passed over: {error}", set.errcode);
-            None
-        }
-        (_, Err(error)) => {
-            log::warn!(errcode = set.errcode; "an override of error code {} is passed over: {error}", set.errcode);
-            None
-        }
-    }
+    let (Ok(api), Ok(class)) = (set.api.parse(), set.class.parse()) else {
+        log::warn!(
+            api = set.api.as_str(), errcode = set.errcode, class = set.class.as_str();
+            "an override is passed over, this program does not know its words: {}/{} as {}",
+            set.api, set.errcode, set.class
+        );
+        return None;
+    };
+    Some((api, set.errcode, class))
 }

@@ -63,8 +63,8 @@ pub(crate) async fn rescue_messages(context: Arc<Context>) {
     }
 }
 
-/// Renews the heartbeat and answers the database's time. In a transaction of its own: whatever is wrong with other relays' messages must not make this
-/// relay seem dead.
+/// Renews the heartbeat and answers the database's time. In a transaction of its own: whatever is
+/// wrong with other relays' messages must not make this relay seem dead.
 async fn beat(context: &Context) -> Result<UtcTimestamp, DbError> {
     let name = context.name.clone();
     let in_flight = context.messages_in_hand();

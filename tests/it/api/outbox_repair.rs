@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, SystemClock};
 use shared::db::schema::repairs;
 use shared::domain::OutboxMessageId;
-use shared::outbox::{NewMessage, Status, Wish, enqueue};
+use shared::outbox::{NewMessage, Status, enqueue};
 
 use super::Office;
 use crate::harness::{Answer, TestDatabase, message, moment, on_each_database, seconds};
@@ -20,17 +20,7 @@ on_each_database!(
 /// An office, and so many cancelled messages.
 async fn office_with(database: &TestDatabase, count: usize) -> (Office<'_>, Vec<OutboxMessageId>) {
     let office = Office::open(database).await;
-    let messages: Vec<NewMessage> = (0..count).map(|_| message()).collect();
-    database
-        .write(move |transaction| enqueue(transaction, messages, moment()))
-        .await;
-    let ids: Vec<OutboxMessageId> = database
-        .messages()
-        .await
-        .into_iter()
-        .map(|row| row.id)
-        .collect();
-    database.repair(&ids, Wish::Cancel, moment()).await.unwrap();
+    let ids = database.cancelled(count).await;
     (office, ids)
 }
 

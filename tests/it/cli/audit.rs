@@ -2,7 +2,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::domain::Channel;
 use shared::outbox::{NewMessage, enqueue};
 
-use super::{json, refused, relay};
+use super::refused;
 use crate::harness::{RelayStage, TestDatabase, message, on_each_database};
 
 on_each_database!(
@@ -12,7 +12,7 @@ on_each_database!(
 
 async fn an_empty_office_has_nothing_to_find(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    let report = relay(&stage, &["audit"]);
+    let report = stage.command(&["audit"]);
     assert!(report.status.success());
     assert!(
         report
@@ -22,7 +22,9 @@ async fn an_empty_office_has_nothing_to_find(database: &TestDatabase) {
         "{}",
         report.said
     );
-    let report = json(&relay(&stage, &["audit", "--since", "4weeks", "--json"]));
+    let report = stage
+        .command(&["audit", "--since", "4weeks", "--json"])
+        .json();
     assert_eq!(report["findings"], serde_json::json!([]));
 }
 
@@ -36,9 +38,9 @@ async fn a_message_without_its_assignment_is_found(database: &TestDatabase) {
         .write(|transaction| enqueue(transaction, vec![new], SystemClock.now()))
         .await;
     // Its transaction may still be open.
-    assert!(relay(&stage, &["audit"]).status.success());
+    assert!(stage.command(&["audit"]).status.success());
     let words = ["audit", "--margin", "0s"];
-    let report = relay(&stage, &words);
+    let report = stage.command(&words);
     refused(&report, "message without its assignment");
     let id = database.messages().await[0].id.to_string();
     refused(&report, &id[..8]);

@@ -4,7 +4,7 @@ use shared::domain::Channel;
 use shared::notification::Kind;
 use wechat_sandbox::{Api, Fault};
 
-use super::{json, refused, relay};
+use super::refused;
 use crate::harness::{self, Ended, RelayStage, TestDatabase, on_each_database, run, seconds};
 
 on_each_database!(
@@ -49,7 +49,7 @@ async fn a_healthy_installation_has_only_good_lines_and_nothing_is_sent(database
     stage.employee().await;
     a_living_relay(database).await;
     let before = database.contents().await;
-    let lines = json(&relay(&stage, &["doctor", "--json"]));
+    let lines = stage.command(&["doctor", "--json"]).json();
     let whats: Vec<&str> = lines
         .as_array()
         .unwrap()
@@ -69,7 +69,7 @@ async fn a_healthy_installation_has_only_good_lines_and_nothing_is_sent(database
     assert_eq!(stage.sandbox.stats().accepted, 0);
     database.assert_unchanged_since(&before).await;
     stage.stranger().await;
-    let ended = relay(&stage, &["doctor", "--json"]);
+    let ended = stage.command(&["doctor", "--json"]);
     assert!(ended.status.success(), "one person is no reason to fail");
     let (state, text) = states(&ended, "bindings").remove(0);
     assert!(
@@ -89,7 +89,7 @@ async fn what_the_platform_says_about_the_secret_comes_with_the_way_out(database
         stage
             .sandbox
             .add_fault(Fault::errcode(Api::StableToken, errcode));
-        let ended = relay(&stage, &["doctor", "--json"]);
+        let ended = stage.command(&["doctor", "--json"]);
         bad(&ended, "token", &[&format!("errcode {errcode}"), way_out]);
         assert_eq!(states(&ended, "platform")[0].0, "ok");
     }
@@ -117,7 +117,7 @@ async fn what_is_wrong_in_the_database_is_named(database: &TestDatabase) {
     stage
         .route(Kind::CustomerCreated, Channel::WecomApp, |_| {})
         .await;
-    let ended = relay(&stage, &["doctor", "--json"]);
+    let ended = stage.command(&["doctor", "--json"]);
     bad(&ended, "relays", &["none is alive"]);
     bad(&ended, "holds", &["wechat_subscribe since", "48001"]);
     bad(
@@ -130,7 +130,7 @@ async fn what_is_wrong_in_the_database_is_named(database: &TestDatabase) {
         "routes",
         &["not configured here: customer.created on wecom_app"],
     );
-    let table = relay(&stage, &["doctor"]);
+    let table = stage.command(&["doctor"]);
     refused(&table, "BAD");
     refused(&table, "outbox-relay: 4 of 11 lines are bad");
 }
@@ -150,7 +150,7 @@ async fn a_platform_that_cannot_be_reached_is_said_so(database: &TestDatabase) {
 async fn a_schema_that_is_behind_does_not_hide_the_rest(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     shared::db::migrations::revert_all(&mut database.connection()).unwrap();
-    let ended = relay(&stage, &["doctor", "--json"]);
+    let ended = stage.command(&["doctor", "--json"]);
     bad(&ended, "schema", &["behind by", "outbox-relay migrate"]);
     assert_eq!(states(&ended, "token")[0].0, "ok");
     shared::db::migrations::run(&mut database.connection()).unwrap();

@@ -2,7 +2,6 @@ use shared::domain::{Channel, OutboxMessageId};
 use shared::outbox::Status;
 use wechat_sandbox::{Api, Fault};
 
-use super::{json, relay};
 use crate::harness::{RelayStage, TestDatabase, on_each_database};
 
 on_each_database!(
@@ -28,30 +27,29 @@ async fn a_failed_message_is_found_shown_requeued_and_delivered(database: &TestD
         .add_fault(Fault::errcode(Api::SubscribeSend, 40_037));
     stage.deliver().await;
 
-    let listed = json(&relay(
-        &stage,
-        &["outbox", "list", "--status", "failed", "--json"],
-    ));
+    let listed = stage
+        .command(&["outbox", "list", "--status", "failed", "--json"])
+        .json();
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["lastErrcode"], 40_037);
-    let table = relay(&stage, &["outbox", "list"]).said;
+    let table = stage.command(&["outbox", "list"]).said;
     assert!(
         table.contains(id.as_str()) && table.contains("failed") && table.contains("1/10"),
         "{table}"
     );
 
-    let shown = json(&relay(&stage, &["outbox", "show", id.as_str(), "--json"]));
+    let shown = stage
+        .command(&["outbox", "show", id.as_str(), "--json"])
+        .json();
     assert_eq!(shown["attempts"][0]["rule"], "subscribe_send/40037");
     assert!(
-        relay(&stage, &["outbox", "show", id.as_str()])
+        stage
+            .command(&["outbox", "show", id.as_str()])
             .said
             .contains("subscribe_send/40037")
     );
 
-    let requeued = relay(
-        &stage,
-        &["outbox", "requeue", id.as_str(), "--reason", "模板已修复"],
-    );
+    let requeued = stage.command(&["outbox", "requeue", id.as_str(), "--reason", "模板已修复"]);
     assert!(
         requeued.said.starts_with(&format!(
             "{id} is pending\nto undo it within 10 minutes: outbox-relay outbox undo "
@@ -59,17 +57,18 @@ async fn a_failed_message_is_found_shown_requeued_and_delivered(database: &TestD
         "{}",
         requeued.said
     );
-    assert!(relay(&stage, &["run", "--once"]).status.success());
+    assert!(stage.command(&["run", "--once"]).status.success());
     let message = database.message(&id).await;
     assert_eq!(
         (message.status, message.attempt, message.attempts_max),
         (Status::Sent, 2, 11)
     );
 
-    let stats = json(&relay(&stage, &["outbox", "stats", "--json"]));
+    let stats = stage.command(&["outbox", "stats", "--json"]).json();
     assert_eq!(stats["lines"][0]["count"], 1);
     assert!(
-        relay(&stage, &["outbox", "stats"])
+        stage
+            .command(&["outbox", "stats"])
             .said
             .contains("wechat_subscribe")
     );
@@ -78,10 +77,7 @@ async fn a_failed_message_is_found_shown_requeued_and_delivered(database: &TestD
 async fn a_pending_message_is_cancelled_and_not_sent(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     let id = enqueue_one(&stage).await;
-    let cancelled = relay(
-        &stage,
-        &["outbox", "cancel", id.as_str(), "--reason", "误操作"],
-    );
+    let cancelled = stage.command(&["outbox", "cancel", id.as_str(), "--reason", "误操作"]);
     assert!(
         cancelled.said.starts_with(&format!("{id} is cancelled\n")),
         "{}",
@@ -143,7 +139,7 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
             "\"gone\" is not a status; known: pending, sending".to_owned(),
         ),
     ] {
-        let ended = relay(&stage, &words);
+        let ended = stage.command(&words);
         assert!(!ended.status.success(), "{words:?}");
         assert!(ended.said.contains(&answer), "{words:?}: {}", ended.said);
     }
@@ -163,7 +159,7 @@ async fn one_shot_mode_delivers_what_is_due_and_ends(database: &TestDatabase) {
         .map(|employee| employee.id)
         .collect();
     stage.assign(&ids, &[Channel::WechatSubscribe]).await;
-    let ended = relay(&stage, &["run", "--once"]);
+    let ended = stage.command(&["run", "--once"]);
     assert!(ended.status.success(), "{}", ended.said);
     stage.until_status(Status::Sent, 150).await;
     assert_eq!(stage.sandbox.stats().accepted, 150);

@@ -1,7 +1,6 @@
 use serde_json::json;
 use shared::clock::{Clock, SystemClock};
 
-use super::{json, relay};
 use crate::harness::{self, RelayStage, TestDatabase, message, on_each_database};
 
 on_each_database!(
@@ -11,9 +10,9 @@ on_each_database!(
 
 async fn without_a_relay_it_says_so(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    assert_eq!(relay(&stage, &["relays"]).said, "no relay is alive\n");
+    assert_eq!(stage.command(&["relays"]).said, "no relay is alive\n");
     assert_eq!(
-        json(&relay(&stage, &["relays", "--json"]))["relays"],
+        stage.command(&["relays", "--json"]).json()["relays"],
         json!([])
     );
 }
@@ -27,7 +26,7 @@ async fn a_relay_is_listed_with_what_it_holds(database: &TestDatabase) {
     database.register(&worker, now).await;
     database.enqueue(message()).await;
     database.claim_one(&worker, now).await;
-    let told = json(&relay(&stage, &["relays", "--json"]));
+    let told = stage.command(&["relays", "--json"]).json();
     let told = &told["relays"][0];
     assert_eq!(
         (&told["name"], &told["life"], &told["leased"]),
@@ -38,7 +37,7 @@ async fn a_relay_is_listed_with_what_it_holds(database: &TestDatabase) {
         )
     );
     assert_eq!(told["run"]["version"], env!("CARGO_PKG_VERSION"));
-    let table = relay(&stage, &["relays"]).said;
+    let table = stage.command(&["relays"]).said;
     for word in ["worker-1", "alive", "1 wechat_subscribe"] {
         assert!(table.contains(word), "{table}");
     }

@@ -1,10 +1,10 @@
 use std::io::Write;
 
 use shared::domain::Channel;
-use shared::outbox::{NewMessage, Status, Wish};
+use shared::outbox::{NewMessage, Status};
 
-use super::{json, refused, relay};
-use crate::harness::{RelayStage, TestDatabase, message, moment, on_each_database};
+use super::refused;
+use crate::harness::{RelayStage, TestDatabase, message, on_each_database};
 
 on_each_database!(
     all_that_match_are_repaired_and_put_back,
@@ -14,21 +14,6 @@ on_each_database!(
     a_payload_that_cannot_be_changes_nothing,
     the_history_tells_who_did_what_and_why,
 );
-
-/// So many cancelled messages.
-async fn cancelled(database: &TestDatabase, count: usize) {
-    let messages: Vec<NewMessage> = (0..count).map(|_| message()).collect();
-    database
-        .write(move |transaction| shared::outbox::enqueue(transaction, messages, moment()))
-        .await;
-    let ids: Vec<_> = database
-        .messages()
-        .await
-        .into_iter()
-        .map(|row| row.id)
-        .collect();
-    database.repair(&ids, Wish::Cancel, moment()).await.unwrap();
-}
 
 async fn count(database: &TestDatabase, status: Status) -> usize {
     let messages = database.messages().await;
@@ -49,7 +34,7 @@ fn requeue<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 async fn all_that_match_are_repaired_and_put_back(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    cancelled(database, 3).await;
+    database.cancelled(3).await;
     database
         .enqueue(NewMessage {
             channel: Channel::WechatCloud,
@@ -62,7 +47,7 @@ async fn all_that_match_are_repaired_and_put_back(database: &TestDatabase) {
         "--kind",
         "customer.assigned",
     ];
-    let done = relay(&stage, &requeue(&filter));
+    let done = stage.command(&requeue(&filter));
     assert!(done.status.success(), "{}", done.said);
     assert!(
         done.said.starts_with("3 of 3 messages requeued\n"),
@@ -71,35 +56,35 @@ async fn all_that_match_are_repaired_and_put_back(database: &TestDatabase) {
     );
     assert_eq!(count(database, Status::Pending).await, 4);
     let (_, repair) = done.said.trim().rsplit_once(' ').unwrap();
-    let undone = relay(&stage, &["outbox", "undo", repair]);
+    let undone = stage.command(&["outbox", "undo", repair]);
     assert_eq!(
         undone.said,
         "3 messages are as they were; 0 had moved since and were left alone\n"
     );
     assert_eq!(count(database, Status::Cancelled).await, 3);
     refused(
-        &relay(&stage, &["outbox", "undo", repair]),
+        &stage.command(&["outbox", "undo", repair]),
         &format!("repair {repair} is undone already"),
     );
 }
 
 async fn above_a_hundred_the_number_must_be_confirmed(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    cancelled(database, 600).await;
+    database.cancelled(600).await;
     let before = database.contents().await;
     let all = ["--status", "cancelled"];
     refused(
-        &relay(&stage, &requeue(&all)),
+        &stage.command(&requeue(&all)),
         "600 messages would be requeued; repeat it with --confirm 600. Nothing is changed",
     );
     let wrong = [&all[..], &["--confirm", "599"]].concat();
     refused(
-        &relay(&stage, &requeue(&wrong)),
+        &stage.command(&requeue(&wrong)),
         "600 messages would be requeued, and \"599\" was confirmed; nothing is changed",
     );
     database.assert_unchanged_since(&before).await;
     let right = [&all[..], &["--confirm", "600", "--rate", "100000/s"]].concat();
-    let done = relay(&stage, &requeue(&right));
+    let done = stage.command(&requeue(&right));
     assert!(done.status.success(), "{}", done.said);
     assert!(
         done.said.contains("500 of 600 requeued (repair ")
@@ -112,7 +97,7 @@ async fn above_a_hundred_the_number_must_be_confirmed(database: &TestDatabase) {
 
 async fn a_repair_that_is_not_meant_so_changes_nothing(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    cancelled(database, 2).await;
+    database.cancelled(2).await;
     let id = database.messages().await[0].id.to_string();
     let before = database.contents().await;
     let too_long = "长".repeat(201);
@@ -152,7 +137,7 @@ async fn a_repair_that_is_not_meant_so_changes_nothing(database: &TestDatabase) 
             "cannot be used with",
         ),
     ] {
-        refused(&relay(&stage, &words), answer);
+        refused(&stage.command(&words), answer);
     }
     database.assert_unchanged_since(&before).await;
 }
@@ -177,9 +162,8 @@ async fn a_payload_is_edited_and_the_message_delivered(database: &TestDatabase) 
         r#"{"customerName": "李先生", "source": "手动分配", "assignerName": "张经理", "time": "2026年11月21日 20:40"}"#,
     );
     let path = payload.path().to_str().unwrap();
-    let edited = json(&relay(
-        &stage,
-        &[
+    let edited = stage
+        .command(&[
             "outbox",
             "edit",
             id.as_str(),
@@ -188,16 +172,16 @@ async fn a_payload_is_edited_and_the_message_delivered(database: &TestDatabase) 
             "--reason",
             "内容损坏",
             "--json",
-        ],
-    ));
+        ])
+        .json();
     assert_eq!(edited["messages"][0]["status"], "pending");
-    assert!(relay(&stage, &["run", "--once"]).status.success());
+    assert!(stage.command(&["run", "--once"]).status.success());
     assert_eq!(stage.only_message().await.status, Status::Sent);
 }
 
 async fn a_payload_that_cannot_be_changes_nothing(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
-    cancelled(database, 1).await;
+    database.cancelled(1).await;
     let id = database.messages().await[0].id.to_string();
     let before = database.contents().await;
     let large = format!(r#"{{"x": "{}"}}"#, "x".repeat(70_000));
@@ -210,11 +194,11 @@ async fn a_payload_that_cannot_be_changes_nothing(database: &TestDatabase) {
         let payload = file(text);
         let path = payload.path().to_str().unwrap();
         let words = ["outbox", "edit", &id, "--payload", path, "--reason", "x"];
-        refused(&relay(&stage, &words), answer);
+        refused(&stage.command(&words), answer);
     }
     // Standard input is empty here.
     let words = ["outbox", "edit", &id, "--payload", "-", "--reason", "x"];
-    refused(&relay(&stage, &words), "not a JSON object");
+    refused(&stage.command(&words), "not a JSON object");
     let words = [
         "outbox",
         "edit",
@@ -224,7 +208,7 @@ async fn a_payload_that_cannot_be_changes_nothing(database: &TestDatabase) {
         "--reason",
         "x",
     ];
-    refused(&relay(&stage, &words), "/no/such/file: No such file");
+    refused(&stage.command(&words), "/no/such/file: No such file");
     database.assert_unchanged_since(&before).await;
 }
 
@@ -232,8 +216,10 @@ async fn the_history_tells_who_did_what_and_why(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     let id = database.enqueue(message()).await;
     let words = ["outbox", "cancel", id.as_str(), "--reason", "客户已撤回"];
-    assert!(relay(&stage, &words).status.success());
-    let shown = json(&relay(&stage, &["outbox", "show", id.as_str(), "--json"]));
+    assert!(stage.command(&words).status.success());
+    let shown = stage
+        .command(&["outbox", "show", id.as_str(), "--json"])
+        .json();
     let act = &shown["history"][0];
     assert_eq!(
         (&act["actor"], &act["action"], &act["detail"]["reason"]),
@@ -243,12 +229,12 @@ async fn the_history_tells_who_did_what_and_why(database: &TestDatabase) {
             &"客户已撤回".into()
         )
     );
-    let table = relay(&stage, &["outbox", "show", id.as_str()]).said;
+    let table = stage.command(&["outbox", "show", id.as_str()]).said;
     assert!(
         table.contains("tester") && table.contains("客户已撤回"),
         "{table}"
     );
-    let said = relay(&stage, &["outbox", "explain", id.as_str()]).said;
+    let said = stage.command(&["outbox", "explain", id.as_str()]).said;
     assert!(
         said.contains("tester cancelled it") && said.contains("客户已撤回"),
         "{said}"

@@ -4,7 +4,6 @@ use outbox_relay::relay::Until;
 use shared::domain::{Channel, OutboxMessageId};
 use wechat_sandbox::{Api, Fault};
 
-use super::{json, relay};
 use crate::harness::{RelayStage, TestDatabase, on_each_database};
 
 on_each_database!(
@@ -21,8 +20,10 @@ async fn deliver(stage: &RelayStage<'_>) {
 }
 
 fn explained(stage: &RelayStage<'_>, id: &OutboxMessageId) -> (String, String) {
-    let explanation = json(&relay(stage, &["outbox", "explain", id.as_str(), "--json"]));
-    let said = relay(stage, &["outbox", "explain", id.as_str()]).said;
+    let explanation = stage
+        .command(&["outbox", "explain", id.as_str(), "--json"])
+        .json();
+    let said = stage.command(&["outbox", "explain", id.as_str()]).said;
     assert!(said.starts_with(&format!("{id} is ")), "{said}");
     (
         explanation["cause"]["code"].as_str().unwrap().to_owned(),
@@ -73,26 +74,26 @@ async fn each_message_is_explained_as_the_relay_left_it(database: &TestDatabase)
 async fn what_is_stuck_is_grouped_by_cause(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     assert_eq!(
-        relay(&stage, &["outbox", "stuck"]).said,
+        stage.command(&["outbox", "stuck"]).said,
         "nothing is stuck\n"
     );
     let employees = stage.employees(3).await;
     let ids: Vec<_> = employees.into_iter().map(|employee| employee.id).collect();
     stage.assign(&ids, &[Channel::WechatSubscribe]).await;
-    let groups = json(&relay(&stage, &["outbox", "stuck", "--json"]));
+    let groups = stage.command(&["outbox", "stuck", "--json"]).json();
     assert_eq!(groups.as_array().unwrap().len(), 1);
     assert_eq!(
         (&groups[0]["count"], &groups[0]["cause"]["code"]),
         (&3.into(), &"no_live_relay".into())
     );
-    let table = relay(&stage, &["outbox", "stuck", "--waiting", "1h"]).said;
+    let table = stage.command(&["outbox", "stuck", "--waiting", "1h"]).said;
     assert!(table.contains("no relay is alive"), "{table}");
 }
 
 async fn failures_are_grouped_by_errcode(database: &TestDatabase) {
     let stage = RelayStage::on(database).await;
     assert_eq!(
-        relay(&stage, &["outbox", "failures"]).said,
+        stage.command(&["outbox", "failures"]).said,
         "nothing failed or was skipped in the last 7 days\n"
     );
     let employees = stage.employees(2).await;
@@ -102,8 +103,8 @@ async fn failures_are_grouped_by_errcode(database: &TestDatabase) {
         .sandbox
         .add_fault(Fault::errcode(Api::SubscribeSend, 40_037).always());
     // On the database's clock: what the stage's own clock calls now is months ago.
-    assert!(relay(&stage, &["run", "--once"]).status.success());
-    let lines = json(&relay(&stage, &["outbox", "failures", "--json"]));
+    assert!(stage.command(&["run", "--once"]).status.success());
+    let lines = stage.command(&["outbox", "failures", "--json"]).json();
     assert_eq!(lines.as_array().unwrap().len(), 1);
     assert_eq!(
         (
@@ -113,7 +114,7 @@ async fn failures_are_grouped_by_errcode(database: &TestDatabase) {
         ),
         (&40_037.into(), &2.into(), &2.into())
     );
-    let table = relay(&stage, &["outbox", "failures"]).said;
+    let table = stage.command(&["outbox", "failures"]).said;
     assert!(
         table.contains("40037") && table.contains("customer.assigned"),
         "{table}"

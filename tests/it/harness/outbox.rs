@@ -8,7 +8,7 @@ use shared::outbox::{
     Repaired, Settled, Settlement, Verdict, Wish,
 };
 
-use super::{TestDatabase, moment, repair_order, settlement};
+use super::{TestDatabase, message, moment, repair_order, settlement};
 
 /// How long leases last in tests.
 const LEASE: Duration = Duration::from_secs(30);
@@ -25,6 +25,17 @@ impl TestDatabase {
             Ok(newest[0].id.clone())
         })
         .await
+    }
+
+    /// Enqueues so many messages, cancels them, and answers their ids.
+    pub async fn cancelled(&self, count: usize) -> Vec<OutboxMessageId> {
+        let messages: Vec<NewMessage> = (0..count).map(|_| message()).collect();
+        self.write(move |transaction| outbox::enqueue(transaction, messages, moment()))
+            .await;
+        let messages = self.messages().await;
+        let ids: Vec<OutboxMessageId> = messages.into_iter().map(|row| row.id).collect();
+        self.repair(&ids, Wish::Cancel, moment()).await.unwrap();
+        ids
     }
 
     /// Makes a relay known, alive at that moment.

@@ -292,40 +292,37 @@ pub(crate) fn claim_messages<M>(
 where
     M: QueryableByName<Pg> + QueryableByName<Sqlite> + 'static,
 {
-    let may_be_held = order.hold == HoldCheck::PassedOver;
+    let claim = |text| {
+        Statement::new(text)
+            .bind::<Text, _>("channel", order.channel)
+            .bind::<Timestamp, _>("now", now)
+            .bind::<BigInt, _>("limit", order.limit)
+            .bind::<BigInt, _>("limit_below_high", order.limit_below_high)
+            .bind::<BigInt, _>("share", order.share)
+            .bind::<BigInt, _>("rotation", order.rotation)
+            .bind::<Bool, _>("may_be_held", order.hold == HoldCheck::PassedOver)
+            .bind::<Text, _>("relay", order.relay)
+            .bind::<Timestamp, _>("lease_expires_at", order.lease_expires_at)
+    };
     let claimed = match connection {
         DbConnection::Postgres(c) => {
-            let busy: Vec<&str> = order
-                .busy_recipients
-                .iter()
-                .map(RecipientId::as_str)
-                .collect();
-            Statement::new(include_str!("dialect/claim.postgres.sql"))
-                .bind::<Text, _>("channel", order.channel)
-                .bind::<Timestamp, _>("now", now)
-                .bind::<Array<Text>, _>("busy_recipients", busy)
-                .bind::<BigInt, _>("limit", order.limit)
-                .bind::<BigInt, _>("limit_below_high", order.limit_below_high)
-                .bind::<BigInt, _>("share", order.share)
-                .bind::<BigInt, _>("rotation", order.rotation)
-                .bind::<Bool, _>("may_be_held", may_be_held)
-                .bind::<Text, _>("relay", order.relay)
-                .bind::<Timestamp, _>("lease_expires_at", order.lease_expires_at)
+            let text = concat!(
+                include_str!("dialect/claim.postgres.sql"),
+                include_str!("dialect/claim.sql")
+            );
+            let busy = order.busy_recipients.iter().map(RecipientId::as_str);
+            claim(text)
+                .bind::<Array<Text>, _>("busy_recipients", busy.collect::<Vec<_>>())
                 .load(c)?
         }
         DbConnection::Sqlite(c) => {
+            let text = concat!(
+                include_str!("dialect/claim.sqlite.sql"),
+                include_str!("dialect/claim.sql")
+            );
             let busy = serde_json::json!(order.busy_recipients).to_string();
-            Statement::new(include_str!("dialect/claim.sqlite.sql"))
-                .bind::<Text, _>("channel", order.channel)
-                .bind::<Timestamp, _>("now", now)
+            claim(text)
                 .bind::<Text, _>("busy_recipients", busy)
-                .bind::<BigInt, _>("limit", order.limit)
-                .bind::<BigInt, _>("limit_below_high", order.limit_below_high)
-                .bind::<BigInt, _>("share", order.share)
-                .bind::<BigInt, _>("rotation", order.rotation)
-                .bind::<Bool, _>("may_be_held", may_be_held)
-                .bind::<Text, _>("relay", order.relay)
-                .bind::<Timestamp, _>("lease_expires_at", order.lease_expires_at)
                 .load(c)?
         }
     };

@@ -31,7 +31,7 @@ pub struct ClaimOrder {
 
 /// One message in so many is taken by the share of its priority and not by its urgency, so that a
 /// stream of urgent ones never stops the others for good.
-pub const SHARE_OF_PRIORITY: u64 = 8;
+const SHARE_OF_PRIORITY: u64 = 8;
 
 /// How many priorities there are.
 const PRIORITIES: u64 = 3;

@@ -42,7 +42,7 @@ pub use attempt::{Attempt, attempts_of};
 pub use audit::{AuditReport, Expected, Finding, audit};
 pub use cause::{AHEAD_MAX, Cause};
 pub use channel_settings::{ChannelSettings, UnknownOutcomePolicy, channel_settings, set_channel};
-pub use claim::{ClaimOrder, SHARE_OF_PRIORITY, claim_due};
+pub use claim::{ClaimOrder, claim_due};
 pub use enqueue::{Enqueued, enqueue};
 pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
 pub use explain::{Explanation, Facts, decide, explain};

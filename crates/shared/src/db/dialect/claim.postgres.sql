@@ -1,4 +1,4 @@
--- Leases due messages of one channel to one relay.
+-- The due messages of one channel, locked; claim.sql goes on from here.
 --
 -- limit               messages at most
 -- limit_below_high    of them, those that are not of the highest priority
@@ -25,38 +25,3 @@ WITH due AS MATERIALIZED (
     ) AS found
     WHERE {may_be_held} OR NOT EXISTS (SELECT FROM channel_holds WHERE channel = {channel})
 ),
--- One for each recipient: what is behind it could not start.
-startable AS (
-    SELECT due.*, row_number() OVER (PARTITION BY recipient_id ORDER BY priority, due_at) AS turn
-    FROM due
-),
--- What belongs to the share of its priority goes before what is merely urgent.
-ranked AS (
-    SELECT id, priority,
-           row_number() OVER (
-               PARTITION BY priority = 0
-               ORDER BY place > {share}, CASE WHEN place > {share} THEN priority ELSE (priority + {rotation}) % 3 END, due_at
-           ) AS rank_in_class,
-           row_number() OVER (
-               ORDER BY place > {share}, CASE WHEN place > {share} THEN priority ELSE (priority + {rotation}) % 3 END, due_at
-           ) AS rank
-    FROM startable
-    WHERE turn = 1
-),
-chosen AS (
-    SELECT id
-    FROM ranked
-    WHERE priority = 0 OR rank_in_class <= {limit_below_high}
-    ORDER BY rank
-    LIMIT {limit}
-)
-UPDATE outbox_messages AS m
-SET status = 'sending',
-    attempt = m.attempt + 1,
-    fence = m.fence + 1,
-    claimed_by = {relay},
-    lease_expires_at = {lease_expires_at}
-FROM chosen
-WHERE m.id = chosen.id
-RETURNING m.id, m.kind, m.channel, m.recipient_id, m.payload, m.priority, m.attempt, m.attempts_max, m.fence,
-          m.outcome_unknown, m.lease_expires_at, m.due_at, m.created_at, m.request_id, {may_be_held} AS is_probe
