@@ -103,7 +103,7 @@ impl Demo {
         let (sandbox, openid) = (pair.sandbox(), openid_of(employee)?);
         let arrived = || {
             let filter = MessageFilter {
-                openid: Some(openid.clone()),
+                recipient: Some(openid.clone()),
                 ..MessageFilter::default()
             };
             sandbox.messages(&filter).len() >= 2

@@ -1,9 +1,11 @@
-//! The imitated endpoints.
+//! The imitated endpoints of both platforms.
 
 use actix_web::http::Method;
 use serde::{Deserialize, Serialize};
 
-/// One endpoint of the platform.
+use crate::platform::Platform;
+
+/// One endpoint of a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Api {
@@ -24,10 +26,24 @@ pub enum Api {
     QuotaGet,
     /// `POST /cgi-bin/clear_quota`.
     ClearQuota,
+    /// WeCom: `GET /cgi-bin/gettoken`.
+    WecomToken,
+    /// WeCom: `POST /cgi-bin/message/send`.
+    WecomSend,
+    /// WeCom: `POST /cgi-bin/webhook/send`.
+    WecomRobot,
+    /// WeCom: `POST /cgi-bin/webhook/upload_media`.
+    WecomUpload,
+    /// WeCom: `GET /cgi-bin/agent/get`.
+    WecomAgent,
+    /// WeCom: `GET /cgi-bin/user/get`.
+    WecomUser,
+    /// WeCom: `GET /cgi-bin/get_api_domain_ip`.
+    WecomAddresses,
 }
 
 impl Api {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Token,
         Self::StableToken,
         Self::SubscribeSend,
@@ -36,6 +52,13 @@ impl Api {
         Self::GetTemplate,
         Self::QuotaGet,
         Self::ClearQuota,
+        Self::WecomToken,
+        Self::WecomSend,
+        Self::WecomRobot,
+        Self::WecomUpload,
+        Self::WecomAgent,
+        Self::WecomUser,
+        Self::WecomAddresses,
     ];
 
     pub(crate) fn of_path(path: &str) -> Option<Self> {
@@ -52,6 +75,33 @@ impl Api {
             Self::GetTemplate => "/wxaapi/newtmpl/gettemplate",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
             Self::ClearQuota => "/cgi-bin/clear_quota",
+            Self::WecomToken => "/cgi-bin/gettoken",
+            Self::WecomSend => "/cgi-bin/message/send",
+            Self::WecomRobot => "/cgi-bin/webhook/send",
+            Self::WecomUpload => "/cgi-bin/webhook/upload_media",
+            Self::WecomAgent => "/cgi-bin/agent/get",
+            Self::WecomUser => "/cgi-bin/user/get",
+            Self::WecomAddresses => "/cgi-bin/get_api_domain_ip",
+        }
+    }
+
+    pub(crate) const fn platform(self) -> Platform {
+        match self {
+            Self::Token
+            | Self::StableToken
+            | Self::SubscribeSend
+            | Self::CloudFunction
+            | Self::CodeToSession
+            | Self::GetTemplate
+            | Self::QuotaGet
+            | Self::ClearQuota => Platform::MiniProgram,
+            Self::WecomToken
+            | Self::WecomSend
+            | Self::WecomRobot
+            | Self::WecomUpload
+            | Self::WecomAgent
+            | Self::WecomUser
+            | Self::WecomAddresses => Platform::Wecom,
         }
     }
 
@@ -59,20 +109,30 @@ impl Api {
     pub(crate) fn refused_method(self, method: &Method) -> Option<i64> {
         match self {
             Self::Token if method == Method::GET || method == Method::POST => None,
-            Self::Token | Self::CodeToSession | Self::GetTemplate => {
-                (method != Method::GET).then_some(43001)
-            }
+            Self::Token
+            | Self::CodeToSession
+            | Self::GetTemplate
+            | Self::WecomToken
+            | Self::WecomAgent
+            | Self::WecomUser
+            | Self::WecomAddresses => (method != Method::GET).then_some(43001),
             Self::StableToken
             | Self::SubscribeSend
             | Self::CloudFunction
             | Self::QuotaGet
-            | Self::ClearQuota => (method != Method::POST).then_some(43002),
+            | Self::ClearQuota
+            | Self::WecomSend
+            | Self::WecomRobot
+            | Self::WecomUpload => (method != Method::POST).then_some(43002),
         }
     }
 
     /// Whether an accepted call is a message to somebody.
     pub(crate) const fn is_message(self) -> bool {
-        matches!(self, Self::SubscribeSend | Self::CloudFunction)
+        matches!(
+            self,
+            Self::SubscribeSend | Self::CloudFunction | Self::WecomSend | Self::WecomRobot
+        )
     }
 
     /// Calls per day and account where the platform publishes a figure; the token figure is the
@@ -86,7 +146,14 @@ impl Api {
             | Self::CodeToSession
             | Self::GetTemplate
             | Self::QuotaGet
-            | Self::ClearQuota => None,
+            | Self::ClearQuota
+            | Self::WecomToken
+            | Self::WecomSend
+            | Self::WecomRobot
+            | Self::WecomUpload
+            | Self::WecomAgent
+            | Self::WecomUser
+            | Self::WecomAddresses => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A request to the platform, read without any demand on its Content-Type.
+//! A request to a platform, read without any demand on its Content-Type.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,9 +10,11 @@ use actix_web::web::{Bytes, Query};
 use serde_json::{Map, Value};
 
 use crate::api::Api;
-use crate::errmsg::Refusal;
+use crate::clock::Timestamp;
 use crate::fault::Subject;
 use crate::in_flight::Recipient;
+use crate::refusal::Refusal;
+use crate::trace::Trace;
 
 /// One call of an endpoint.
 pub(crate) struct Call {
@@ -22,7 +24,7 @@ pub(crate) struct Call {
     query: HashMap<String, String>,
     body: Bytes,
     content: Content,
-    openid: Option<Arc<str>>,
+    recipient: Option<Arc<str>>,
     template_id: Option<String>,
 }
 
@@ -47,9 +49,7 @@ impl Call {
         } else {
             serde_json::from_slice(&body).map_or(Content::Malformed, Content::Json)
         };
-        let address = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+        let address = address_of(request);
         let mut call = Self {
             api,
             method: request.method().clone(),
@@ -57,10 +57,10 @@ impl Call {
             query,
             body,
             content,
-            openid: None,
+            recipient: None,
             template_id: None,
         };
-        call.openid = call.find_openid();
+        call.recipient = call.find_recipient();
         call.template_id = call.text_field("template_id").map(str::to_owned);
         Some(call)
     }
@@ -97,6 +97,19 @@ impl Call {
         self.json()?.as_object().ok_or_else(|| Refusal::new(47001))
     }
 
+    /// The JSON object of the body, if it is one.
+    pub(crate) fn fields(&self) -> Option<&Map<String, Value>> {
+        match &self.content {
+            Content::Json(body) => body.as_object(),
+            Content::Empty | Content::Malformed => None,
+        }
+    }
+
+    /// The body as it came.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Moves the body out, once nobody needs it here any more.
     pub(crate) fn take_json(&mut self) -> Value {
         match std::mem::replace(&mut self.content, Content::Empty) {
@@ -107,23 +120,31 @@ impl Call {
 
     /// The recipient the request names.
     pub(crate) fn recipient(&self) -> Option<Recipient> {
-        self.openid
+        self.recipient
             .as_ref()
-            .map(|openid| (self.api, Arc::clone(openid)))
+            .map(|recipient| (self.api, Arc::clone(recipient)))
     }
 
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
             api: self.api,
-            openid: self.openid.as_deref(),
+            recipient: self.recipient.as_deref(),
             template_id: self.template_id.as_deref(),
             body: &self.body,
         }
     }
 
-    fn find_openid(&self) -> Option<Arc<str>> {
+    pub(crate) fn trace(&self, now: Timestamp) -> Trace {
+        Trace {
+            platform: self.api.platform(),
+            address: self.address,
+            now,
+        }
+    }
+
+    fn find_recipient(&self) -> Option<Arc<str>> {
         match self.api {
-            Api::SubscribeSend => self.text_field("touser").map(Arc::from),
+            Api::SubscribeSend | Api::WecomSend => self.text_field("touser").map(Arc::from),
             Api::CloudFunction => {
                 let Content::Json(body) = &self.content else {
                     return None;
@@ -132,14 +153,27 @@ impl Call {
                     .and_then(Value::as_str)
                     .map(Arc::from)
             }
+            // A robot's group is known by the robot's key alone.
+            Api::WecomRobot | Api::WecomUpload => self.parameter("key").map(Arc::from),
             Api::Token
             | Api::StableToken
             | Api::CodeToSession
             | Api::GetTemplate
             | Api::QuotaGet
-            | Api::ClearQuota => None,
+            | Api::ClearQuota
+            | Api::WecomToken
+            | Api::WecomAgent
+            | Api::WecomUser
+            | Api::WecomAddresses => None,
         }
     }
+}
+
+/// The address a request came from.
+pub(crate) fn address_of(request: &HttpRequest) -> IpAddr {
+    request
+        .peer_addr()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
 }
 
 fn pairs(text: &str) -> HashMap<String, String> {

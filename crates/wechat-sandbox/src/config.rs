@@ -1,13 +1,7 @@
 //! What the sandbox starts with.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use serde::{Deserialize, Serialize};
-
-use crate::api::Api;
-use crate::cloud_function::CloudFunction;
-use crate::template::{SubscriptionKind, Template, TemplateField};
+use crate::mini_program::{App, CloudFunction, SubscriptionKind, Template, TemplateField, User};
+use crate::wecom::{Agent, Licence, Member, Robot};
 
 /// App id of the app that [`SandboxConfig::default`] knows.
 pub const DEMO_APPID: &str = "wx5a4d3b2c1f0e9d87";
@@ -25,6 +19,18 @@ pub const DEMO_FUNCTION: &str = "quickstartFunctions";
 /// `time4` when.
 pub const DEMO_TEMPLATE_ID: &str = "Yz7Qk3tWm0pLx9sVnB2dRfG6hJcA1eTuKoXi5yZrN48";
 
+/// Corp id of the company that [`SandboxConfig::default`] knows.
+pub const DEMO_CORPID: &str = "ww6d2f81c04be95a37";
+
+/// Agent id of the demo company's app.
+pub const DEMO_AGENTID: u32 = 1_000_002;
+
+/// Secret of the demo company's app.
+pub const DEMO_AGENT_SECRET: &str = "Hq3vYtB8nKcW2rZp6LsXf0JmUe9dGaTo7iRyVbN4kQE";
+
+/// Key of the robot in the demo company's group.
+pub const DEMO_ROBOT_KEY: &str = "8c4a1f36-52e7-4d0b-9b6e-3f7d2a905c18";
+
 /// Everything the sandbox knows when it starts and goes back to on a reset.
 #[derive(Clone, Debug)]
 pub struct SandboxConfig {
@@ -36,6 +42,12 @@ pub struct SandboxConfig {
     pub users: Vec<User>,
     /// Deployed cloud functions.
     pub cloud_functions: Vec<CloudFunction>,
+    /// WeCom apps; a company exists by having one.
+    pub agents: Vec<Agent>,
+    /// The members of these companies.
+    pub members: Vec<Member>,
+    /// WeCom group robots.
+    pub robots: Vec<Robot>,
     /// How many requests are kept for reading; older ones are dropped and counted.
     pub request_history: usize,
     /// How many accepted messages are kept for reading; older ones are dropped and counted.
@@ -45,7 +57,8 @@ pub struct SandboxConfig {
 }
 
 impl Default for SandboxConfig {
-    /// One demo app with one template and one cloud function.
+    /// One demo mini program with one template and one cloud function; one demo company with one
+    /// app, four members, the last of them without a licence, and one group robot.
     fn default() -> Self {
         Self {
             apps: vec![App::new(DEMO_APPID, DEMO_SECRET)],
@@ -66,131 +79,20 @@ impl Default for SandboxConfig {
                 DEMO_ENVIRONMENT,
                 DEMO_FUNCTION,
             )],
+            agents: vec![Agent::new(DEMO_CORPID, DEMO_AGENTID, DEMO_AGENT_SECRET)],
+            members: vec![
+                Member::new("zhangsan", "张三"),
+                Member::new("lisi", "李四"),
+                Member::new("wangwu", "王五"),
+                Member {
+                    licence: Licence::Missing,
+                    ..Member::new("unlicensed", "无许可成员")
+                },
+            ],
+            robots: vec![Robot::new(DEMO_ROBOT_KEY, "会员登记群")],
             request_history: 200_000,
             message_history: 200_000,
             workers: 2,
         }
     }
-}
-
-/// A mini program and how the platform treats it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct App {
-    /// `wx` and 16 hexadecimal digits on the real platform; any text here.
-    pub appid: String,
-    /// The AppSecret.
-    pub secret: String,
-    /// Shown on the cards.
-    #[serde(default = "App::default_name")]
-    pub name: String,
-    /// Whether sends use up subscriptions.
-    #[serde(default)]
-    pub quota: QuotaMode,
-    /// Whether an accepted send answers with a `msgid`.
-    #[serde(default)]
-    pub msgid: MsgidMode,
-    /// Which code a wrong secret gets.
-    #[serde(default)]
-    pub wrong_secret: WrongSecret,
-    /// Which openids belong to this app.
-    #[serde(default)]
-    pub openids: OpenidMode,
-    /// Pages of the released version; `None`: every page exists.
-    #[serde(default)]
-    pub pages: Option<Vec<String>>,
-    /// Addresses that may use the AppSecret; `None`: all.
-    #[serde(default)]
-    pub ip_allow_list: Option<Vec<IpAddr>>,
-    /// A value that contains one of these is refused with 45168.
-    #[serde(default)]
-    pub sensitive_words: Vec<String>,
-    /// Daily quotas that differ from the published ones.
-    #[serde(default)]
-    pub daily_limits: BTreeMap<Api, u64>,
-}
-
-impl App {
-    /// An app with the platform's ordinary behaviour.
-    pub fn new(appid: &str, secret: &str) -> Self {
-        Self {
-            appid: appid.to_owned(),
-            secret: secret.to_owned(),
-            name: Self::default_name(),
-            quota: QuotaMode::default(),
-            msgid: MsgidMode::default(),
-            wrong_secret: WrongSecret::default(),
-            openids: OpenidMode::default(),
-            pages: None,
-            ip_allow_list: None,
-            sensitive_words: Vec::new(),
-            daily_limits: BTreeMap::new(),
-        }
-    }
-
-    fn default_name() -> String {
-        "驿站".to_owned()
-    }
-}
-
-/// Whether sends use up subscriptions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum QuotaMode {
-    /// As on the platform: every one-time accept pays for one send.
-    #[default]
-    Ledger,
-    /// Every user has accepted for ever, unless they rejected. For demonstrations.
-    Unlimited,
-}
-
-/// Whether an accepted send answers with a `msgid`, which the platform does only sometimes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MsgidMode {
-    /// A 64-bit integer above 2^53.
-    #[default]
-    Included,
-    /// No such field.
-    Omitted,
-}
-
-/// Which code a wrong secret gets; both were seen on the platform.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum WrongSecret {
-    /// 40125 `invalid appsecret`.
-    #[default]
-    InvalidAppsecret,
-    /// 40001 `invalid credential`.
-    InvalidCredential,
-}
-
-/// Which openids belong to an app.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OpenidMode {
-    /// Registered users, and every text of the right shape (28 characters, the first an `o`) that
-    /// is not registered with another app.
-    #[default]
-    WellFormed,
-    /// Registered users only.
-    Registered,
-}
-
-/// Somebody with a WeChat account, as one app sees them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct User {
-    /// Identity of the user within the app.
-    pub openid: String,
-    /// App the openid belongs to; the first configured app when left out.
-    #[serde(default)]
-    pub appid: Option<String>,
-    /// Shown on the page; the openid when left out.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Answered by `jscode2session` for apps bound to an open-platform account.
-    #[serde(default)]
-    pub unionid: Option<String>,
 }

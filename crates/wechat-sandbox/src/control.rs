@@ -9,13 +9,13 @@ use tokio::sync::watch;
 
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::cloud_function::CloudFunction;
-use crate::config::{App, SandboxConfig, User};
+use crate::config::SandboxConfig;
 use crate::fault::Fault;
-use crate::ledger::Subscription;
+use crate::message::{Message, MessageFilter};
+use crate::mini_program::{App, CloudFunction, Subscription, SubscriptionKind, Template, User};
 use crate::page::Feed;
-use crate::record::{Message, MessageFilter, Request, Stats};
-use crate::template::{SubscriptionKind, Template};
+use crate::record::{Request, Stats};
+use crate::wecom::{Agent, Member, Robot};
 use crate::world::{Received, World};
 
 /// A handle on a running sandbox; clones lead to the same one.
@@ -76,24 +76,24 @@ impl SandboxControl {
 
     /// Adds an app, or replaces the one with its appid.
     pub fn put_app(&self, app: App) {
-        self.world().put_app(app);
+        self.world().mini_program.put_app(app);
     }
 
     /// Adds or replaces a template; refused when a keyword has no known type.
     pub fn put_template(&self, template: Template) -> Result<(), String> {
-        self.world().put_template(template)
+        self.world().mini_program.put_template(template)
     }
 
     /// Adds or replaces a user.
     pub fn put_user(&self, user: User) -> Result<(), String> {
-        self.world().put_user(user)?;
+        self.world().mini_program.put_user(user)?;
         self.announce();
         Ok(())
     }
 
     /// Deploys a cloud function, or replaces the one of its name.
     pub fn deploy(&self, function: CloudFunction) {
-        self.world().functions.deploy(function);
+        self.world().mini_program.functions.deploy(function);
     }
 
     /// Which addresses may use the AppSecret of an app (the first one for `None`); `None`: all.
@@ -103,18 +103,46 @@ impl SandboxControl {
         addresses: Option<Vec<IpAddr>>,
     ) -> Result<(), String> {
         let mut world = self.world();
-        let appid = world.appid_or_first(appid)?;
-        let account = world.account(&appid).map_err(|refusal| refusal.text)?;
-        account.app.ip_allow_list = addresses;
+        let appid = world.mini_program.appid_or_first(appid)?;
+        if let Ok(account) = world.mini_program.account(&appid) {
+            account.app.ip_allow_list = addresses;
+        }
         Ok(())
+    }
+
+    /// Adds a WeCom app, or replaces the one with its agent id; its company comes with it.
+    pub fn put_agent(&self, agent: Agent) {
+        self.world().wecom.put_agent(agent);
+    }
+
+    /// Adds or replaces a member of a company.
+    pub fn put_member(&self, member: Member) -> Result<(), String> {
+        self.world().wecom.put_member(member)
+    }
+
+    /// Adds a group robot, or replaces the one with its key.
+    pub fn put_robot(&self, robot: Robot) {
+        self.world().wecom.put_robot(robot);
+    }
+
+    /// Which addresses may call for a WeCom app (the first one for `None`); `None`: all.
+    pub fn set_trusted_addresses(
+        &self,
+        agentid: Option<u32>,
+        addresses: Option<Vec<IpAddr>>,
+    ) -> Result<(), String> {
+        self.world().wecom.set_trusted_addresses(agentid, addresses)
     }
 
     /// The user accepts a template this often. A user nobody registered becomes known with it.
     pub fn accept(&self, openid: &str, template_id: &str, times: u32) -> Result<(), String> {
         let mut world = self.world();
         let (appid, kind) = owner_of(&world, template_id)?;
-        world.know_user(openid, &appid);
-        world.ledger.accept(openid, template_id, kind, times);
+        world.mini_program.know_user(openid, &appid);
+        world
+            .mini_program
+            .ledger
+            .accept(openid, template_id, kind, times);
         Ok(())
     }
 
@@ -122,35 +150,40 @@ impl SandboxControl {
     pub fn reject(&self, openid: &str, template_id: &str) -> Result<(), String> {
         let mut world = self.world();
         let (appid, _) = owner_of(&world, template_id)?;
-        world.know_user(openid, &appid);
-        world.ledger.reject(openid, template_id);
+        world.mini_program.know_user(openid, &appid);
+        world.mini_program.ledger.reject(openid, template_id);
         Ok(())
     }
 
     /// What the user allows for a template now.
     pub fn subscription(&self, openid: &str, template_id: &str) -> Subscription {
-        self.world().ledger.get(openid, template_id)
+        self.world().mini_program.ledger.get(openid, template_id)
     }
 
     /// A login code for a user of an app (of the first one for `None`).
     pub fn make_code(&self, openid: &str, appid: Option<&str>) -> Result<String, String> {
         let mut world = self.world();
-        let appid = world.appid_or_first(appid)?;
-        world.know_user(openid, &appid);
+        let appid = world.mini_program.appid_or_first(appid)?;
+        world.mini_program.know_user(openid, &appid);
         let now = world.clock.now();
-        Ok(world.codes.make(appid, openid.to_owned(), now))
+        let codes = &mut world.mini_program.codes;
+        Ok(codes.make(appid, openid.to_owned(), now))
     }
 
-    /// The tokens issued so far, the oldest first: to prove that none appears where it must not.
+    /// The tokens issued so far, each platform's oldest first: to prove that none appears where it
+    /// must not.
     pub fn tokens(&self) -> Vec<String> {
-        self.world().tokens.remembered()
+        let world = self.world();
+        let mini_program = world.mini_program.tokens.remembered();
+        let wecom = world.wecom.tokens.remembered();
+        mini_program.chain(wecom).cloned().collect()
     }
 
     /// Makes every token that was issued so far expire now.
     pub fn expire_tokens(&self) {
         let mut world = self.world();
         let now = world.clock.now();
-        world.tokens.expire_all(now);
+        world.expire_tokens(now);
     }
 
     /// Moves the sandbox's time forward; the answer is the new time in milliseconds since the
@@ -249,6 +282,7 @@ impl SandboxControl {
 
 fn owner_of(world: &World, template_id: &str) -> Result<(String, SubscriptionKind), String> {
     world
+        .mini_program
         .templates
         .get(template_id)
         .map(|owned| (owned.appid.clone(), owned.template.kind))

@@ -28,7 +28,7 @@ pub enum FaultAction {
     Errcode {
         /// The code.
         errcode: i64,
-        /// The text; one with `rid: ` in it is sent as it stands.
+        /// The text; one that has its platform's tail (`rid: `, `hint: [`) is sent as it stands.
         errmsg: Option<String>,
     },
     /// The request is processed and the true answer comes late.
@@ -60,8 +60,13 @@ pub enum FaultAction {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FaultMatch {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    openid: Option<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        alias = "openid",
+        alias = "userid"
+    )]
+    recipient: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     template_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,7 +89,7 @@ pub(crate) enum Processing {
 /// The part of a request that faults are chosen by.
 pub(crate) struct Subject<'call> {
     pub(crate) api: Api,
-    pub(crate) openid: Option<&'call str>,
+    pub(crate) recipient: Option<&'call str>,
     pub(crate) template_id: Option<&'call str>,
     pub(crate) body: &'call [u8],
 }
@@ -162,10 +167,17 @@ impl Fault {
         self
     }
 
-    /// Only for messages to this user.
+    /// Only for messages to this user of a mini program.
     #[must_use]
-    pub fn for_openid(mut self, openid: &str) -> Self {
-        self.matching.openid = Some(openid.to_owned());
+    pub fn for_openid(self, openid: &str) -> Self {
+        self.for_recipient(openid)
+    }
+
+    /// Only for messages to this recipient: an openid, a WeCom userid that is alone or among
+    /// others in `touser`, or the key of a robot.
+    #[must_use]
+    pub fn for_recipient(mut self, recipient: &str) -> Self {
+        self.matching.recipient = Some(recipient.to_owned());
         self
     }
 
@@ -198,15 +210,20 @@ impl Fault {
     }
 
     fn fits(&self, subject: &Subject<'_>) -> bool {
-        let equals = |wanted: &Option<String>, given: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| given == Some(wanted))
-        };
+        let FaultMatch {
+            recipient,
+            template_id,
+            text_contains,
+        } = &self.matching;
         self.api.is_none_or(|api| api == subject.api)
-            && equals(&self.matching.openid, subject.openid)
-            && equals(&self.matching.template_id, subject.template_id)
-            && self
-                .matching
-                .text_contains
+            && recipient.as_deref().is_none_or(|wanted| {
+                let given = subject.recipient.unwrap_or_default();
+                given.split('|').any(|one| one == wanted)
+            })
+            && template_id
+                .as_deref()
+                .is_none_or(|wanted| subject.template_id == Some(wanted))
+            && text_contains
                 .as_deref()
                 .is_none_or(|text| String::from_utf8_lossy(subject.body).contains(text))
     }
@@ -312,7 +329,7 @@ mod tests {
     fn codes(script: &mut FaultScript, requests: usize) -> Vec<i64> {
         let subject = Subject {
             api: Api::SubscribeSend,
-            openid: Some("o"),
+            recipient: Some("o"),
             template_id: None,
             body: b"{}",
         };

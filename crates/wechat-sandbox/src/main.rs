@@ -8,7 +8,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use wechat_sandbox::{QuotaMode, SandboxConfig, start};
 
-/// An honest imitation of the WeChat Mini Program platform.
+/// An honest imitation of the WeChat Mini Program platform and of WeCom.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {

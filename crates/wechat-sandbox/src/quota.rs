@@ -1,4 +1,4 @@
-//! Daily call quotas of an app and the two calls that operators have for them.
+//! Daily quotas of an app and what the mini-program platform lets its operators do with them.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,16 @@ use serde_json::json;
 
 use crate::api::Api;
 use crate::clock::Timestamp;
-use crate::config::App;
-use crate::errmsg::Refusal;
+use crate::platform::Platform;
+use crate::refusal::Refusal;
 
 /// `clear_quota` calls per month and account.
 const CLEARS_PER_MONTH: u32 = 10;
 /// A month is counted as thirty days here.
 const DAYS_PER_MONTH: u64 = 30;
+
+/// Daily quotas that differ from the published ones.
+pub(crate) type DailyLimits = BTreeMap<Api, u64>;
 
 /// What one app has used today.
 #[derive(Debug, Default)]
@@ -25,27 +28,45 @@ pub(crate) struct DailyUse {
 
 impl DailyUse {
     /// Counts one call; over the limit it is 45009, until midnight in China.
-    pub(crate) fn count(&mut self, app: &App, api: Api, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn count(
+        &mut self,
+        limits: &DailyLimits,
+        api: Api,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.count_many(limits, api, 1, now)
+    }
+
+    /// Counts what weighs more than one: all of it, or nothing and 45009.
+    pub(crate) fn count_many(
+        &mut self,
+        limits: &DailyLimits,
+        api: Api,
+        weight: u64,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         self.turn_day(now);
         let used = self.calls.entry(api).or_default();
-        if limit(app, api).is_some_and(|limit| *used >= limit) {
+        if limit(limits, api).is_some_and(|limit| *used + weight > limit) {
             return Err(Refusal::new(45009));
         }
-        *used += 1;
+        *used += weight;
         Ok(())
     }
 
     /// Answer of `quota/get` for one path; a figure of 0 means that none is published.
     pub(crate) fn report(
         &mut self,
-        app: &App,
+        limits: &DailyLimits,
         path: &str,
         now: Timestamp,
     ) -> Result<String, Refusal> {
         self.turn_day(now);
-        let api = Api::of_path(path).ok_or_else(|| Refusal::new(76021))?;
+        let api = Api::of_path(path)
+            .filter(|api| api.platform() == Platform::MiniProgram)
+            .ok_or_else(|| Refusal::new(76021))?;
         let used = self.calls.get(&api).copied().unwrap_or_default();
-        let daily_limit = limit(app, api).unwrap_or_default();
+        let daily_limit = limit(limits, api).unwrap_or_default();
         let per_minute = if api == Api::StableToken { 10_000 } else { 0 };
         let window = if per_minute > 0 { 60 } else { 0 };
         Ok(json!({
@@ -85,9 +106,6 @@ impl DailyUse {
     }
 }
 
-fn limit(app: &App, api: Api) -> Option<u64> {
-    app.daily_limits
-        .get(&api)
-        .copied()
-        .or_else(|| api.daily_limit())
+fn limit(limits: &DailyLimits, api: Api) -> Option<u64> {
+    limits.get(&api).copied().or_else(|| api.daily_limit())
 }

@@ -1,53 +1,15 @@
-//! What arrived: accepted messages, all requests, and their sums.
+//! What arrived: the histories of messages and requests, and their sums.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::api::Api;
 use crate::clock::Timestamp;
+use crate::message::{Delivery, Message, MessageFilter, Repetition};
 
-/// A message that the platform accepted.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Message {
-    /// 1 for the first since the start or the last reset, without gaps.
-    pub seq: u64,
-    /// How it came.
-    pub api: Api,
-    /// App it was sent for.
-    pub appid: String,
-    /// Recipient.
-    pub openid: String,
-    /// Template, for subscribe messages.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub template_id: Option<String>,
-    /// Kept as text, because a parsed tree takes ten times the memory.
-    data: Box<RawValue>,
-    /// Page that a tap opens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub page: Option<String>,
-    /// The id in the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub msgid: Option<u64>,
-    /// The sender's own id, for cloud functions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// Whether the same message was accepted before: the same `messageId`, or for subscribe
-    /// messages the same recipient, template, data and page.
-    pub repeat: bool,
-    /// Arrival in sandbox time, milliseconds since the unix epoch.
-    pub received_at: u64,
-    /// The same in microseconds.
-    pub received_at_micros: u64,
-}
-
-/// A request to the platform, accepted or not.
+/// A request to a platform, accepted or not.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
@@ -55,15 +17,16 @@ pub struct Request {
     pub seq: u64,
     /// Endpoint.
     pub api: Api,
-    /// Recipient, if the request named one.
+    /// Recipient, if the request named one: an openid, the `touser` of a WeCom message, the key of
+    /// a robot.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub openid: Option<Arc<str>>,
+    pub recipient: Option<Arc<str>>,
     /// What the platform decided; absent when a fault kept it from deciding.
     pub errcode: Option<i64>,
     /// Arrival in sandbox time, milliseconds since the unix epoch.
     pub at: u64,
     /// Other requests for this recipient on this endpoint that were under way at arrival.
-    pub in_flight_same_openid: u32,
+    pub in_flight_same_recipient: u32,
     /// The scripted fault that struck.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'static str>,
@@ -73,13 +36,15 @@ pub struct Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// Accepted messages, repeats included.
+    /// Accepted messages, repeats included; one to several recipients counts once for each.
     pub accepted: u64,
-    /// Requests to the two message endpoints that made no message.
+    /// Requests to the message endpoints that made no message.
     pub refused: u64,
     /// Accepted messages that repeat an earlier one.
     pub duplicates: u64,
-    /// All requests to the platform.
+    /// Accepted messages that their recipients were not shown.
+    pub kept_back: u64,
+    /// All requests to the platforms.
     pub requests: u64,
     /// Requests by what the platform decided; `none` when a fault kept it from deciding.
     pub by_errcode: BTreeMap<String, u64>,
@@ -89,68 +54,6 @@ pub struct Stats {
     pub messages_dropped: u64,
     /// Requests that are no longer kept for reading.
     pub requests_dropped: u64,
-}
-
-/// Which messages to read; every given condition must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MessageFilter {
-    /// Only those with a greater `seq`.
-    pub since: u64,
-    /// Only this recipient.
-    pub openid: Option<String>,
-    /// Only this template.
-    pub template_id: Option<String>,
-    /// Only this endpoint.
-    pub api: Option<Api>,
-}
-
-impl Message {
-    /// `data` of a subscribe message, `notificationData` of a cloud function's.
-    pub fn data(&self) -> Value {
-        serde_json::from_str(self.data.get()).unwrap_or_default()
-    }
-
-    /// Whether the recipient has seen it: a cloud function keeps repeats back, while the platform
-    /// shows a subscribe message as often as it is sent.
-    pub(crate) const fn is_shown(&self) -> bool {
-        !(self.repeat && matches!(self.api, Api::CloudFunction))
-    }
-}
-
-impl MessageFilter {
-    fn takes(&self, message: &Message) -> bool {
-        self.openid
-            .as_deref()
-            .is_none_or(|openid| message.openid == openid)
-            && self
-                .template_id
-                .as_deref()
-                .is_none_or(|id| message.template_id.as_deref() == Some(id))
-            && self.api.is_none_or(|api| message.api == api)
-    }
-}
-
-/// A message before it has a number.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) api: Api,
-    pub(crate) appid: String,
-    pub(crate) openid: String,
-    pub(crate) template_id: Option<String>,
-    pub(crate) data: Value,
-    pub(crate) page: Option<String>,
-    pub(crate) msgid: Option<u64>,
-    pub(crate) message_id: Option<String>,
-    pub(crate) repeat: Repetition,
-}
-
-/// How it is known whether a message repeats another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repetition {
-    First,
-    Repeat,
-    /// By comparing its content with everything before.
-    ByContent,
 }
 
 /// Bounded histories and their sums.
@@ -166,8 +69,7 @@ pub(crate) struct Journal {
     accepted: u64,
     accepted_at_last_request: u64,
     duplicates: u64,
-    /// Repeats that the receiving function kept back.
-    suppressed: u64,
+    kept_back: u64,
     refused: u64,
     requested: u64,
     by_errcode: BTreeMap<Option<i64>, u64>,
@@ -185,7 +87,7 @@ impl Journal {
             accepted: 0,
             accepted_at_last_request: 0,
             duplicates: 0,
-            suppressed: 0,
+            kept_back: 0,
             refused: 0,
             requested: 0,
             by_errcode: BTreeMap::new(),
@@ -193,29 +95,24 @@ impl Journal {
     }
 
     pub(crate) fn deliver(&mut self, delivery: Delivery, now: Timestamp) {
-        let data = serde_json::value::to_raw_value(&delivery.data).unwrap_or_default();
         let repeat = match delivery.repeat {
             Repetition::First => false,
             Repetition::Repeat => true,
-            Repetition::ByContent => !self.contents.insert(content_hash(&delivery, &data)),
+            Repetition::ByContent => !self.contents.insert(delivery.content_hash()),
         };
         self.accepted += 1;
         self.duplicates += u64::from(repeat);
-        self.suppressed += u64::from(delivery.repeat == Repetition::Repeat);
+        self.kept_back += u64::from(delivery.kept_back.is_some());
         if self.messages.len() >= self.most_messages {
             self.messages.pop_front();
         }
         self.messages.push_back(Arc::new(Message {
             seq: self.accepted,
             api: delivery.api,
-            appid: delivery.appid,
-            openid: delivery.openid,
-            template_id: delivery.template_id,
-            data,
-            page: delivery.page,
-            msgid: delivery.msgid,
-            message_id: delivery.message_id,
+            envelope: delivery.envelope,
+            data: delivery.data,
             repeat,
+            kept_back: delivery.kept_back,
             received_at: now.millis(),
             received_at_micros: now.micros(),
         }));
@@ -252,6 +149,7 @@ impl Journal {
             accepted: self.accepted,
             refused: self.refused,
             duplicates: self.duplicates,
+            kept_back: self.kept_back,
             requests: self.requested,
             by_errcode,
             in_flight,
@@ -290,7 +188,7 @@ impl Journal {
 
     /// Messages that a recipient has seen.
     pub(crate) const fn shown(&self) -> u64 {
-        self.accepted - self.suppressed
+        self.accepted - self.kept_back
     }
 
     pub(crate) const fn generation(&self) -> u32 {
@@ -302,28 +200,27 @@ impl Journal {
     }
 }
 
-fn content_hash(delivery: &Delivery, data: &RawValue) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (&delivery.openid, &delivery.template_id, &delivery.page).hash(&mut hasher);
-    data.get().hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::message::{Envelope, raw};
 
     fn delivery(openid: &str) -> Delivery {
         Delivery {
             api: Api::SubscribeSend,
-            appid: "wx1".to_owned(),
-            openid: openid.to_owned(),
-            template_id: Some("T".to_owned()),
-            data: Value::Null,
-            page: None,
-            msgid: None,
-            message_id: None,
+            envelope: Envelope::MiniProgram {
+                appid: "wx1".to_owned(),
+                openid: openid.to_owned(),
+                template_id: Some("T".to_owned()),
+                page: None,
+                msgid: None,
+                message_id: None,
+            },
+            data: raw(&Value::Null),
             repeat: Repetition::ByContent,
+            kept_back: None,
         }
     }
 

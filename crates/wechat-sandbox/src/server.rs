@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::SandboxConfig;
 use crate::control::SandboxControl;
-use crate::{connection, control_route, page, platform};
+use crate::{answer, connection, control_route, page};
 
 /// Largest request body. The platform's own limit is far below.
 const MOST_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -48,7 +48,7 @@ pub async fn start(config: SandboxConfig, listener: TcpListener) -> anyhow::Resu
             .route("/", web::get().to(page::index))
             .route("/events", web::get().to(page::events))
             .configure(control_route::routes)
-            .default_service(web::route().to(platform::answer))
+            .default_service(web::route().to(answer::answer))
     })
     .workers(workers)
     .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))

@@ -3,47 +3,41 @@
 //! Nothing waits while the lock is held: reading the request and writing the answer happen
 //! outside.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::api::Api;
 use crate::call::Call;
 use crate::clock::{Clock, Timestamp};
-use crate::cloud_function::CloudFunctions;
-use crate::config::{App, OpenidMode, SandboxConfig, User};
-use crate::errmsg::Refusal;
+use crate::config::SandboxConfig;
 use crate::fault::{FaultAction, FaultScript, Processing, Strike};
 use crate::in_flight::{InFlight, Recipient};
-use crate::ledger::Ledger;
-use crate::quota::DailyUse;
+use crate::mini_program::MiniProgram;
 use crate::record::{Journal, Request};
-use crate::session_code::SessionCodes;
-use crate::template::{Template, Templates};
-use crate::token::TokenDesk;
-
-/// An app and what it has used today.
-#[derive(Debug)]
-pub(crate) struct Account {
-    pub(crate) app: App,
-    pub(crate) usage: DailyUse,
-}
+use crate::refusal::Refusal;
+use crate::trace::Trace;
+use crate::wecom::Wecom;
 
 /// Everything the sandbox knows.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) clock: Clock,
-    pub(crate) accounts: Vec<Account>,
-    pub(crate) templates: Templates,
-    pub(crate) users: HashMap<String, User>,
-    pub(crate) ledger: Ledger,
-    pub(crate) tokens: TokenDesk,
-    pub(crate) codes: SessionCodes,
-    pub(crate) functions: CloudFunctions,
+    pub(crate) mini_program: MiniProgram,
+    pub(crate) wecom: Wecom,
     pub(crate) faults: FaultScript,
     pub(crate) journal: Journal,
     pub(crate) in_flight: InFlight,
     /// Added to every answer.
     pub(crate) latency: Duration,
+}
+
+/// A call being decided: what it touches beside the state of its own platform.
+pub(crate) struct Handling<'world> {
+    pub(crate) now: Timestamp,
+    pub(crate) journal: &'world mut Journal,
+    pub(crate) in_flight: &'world mut InFlight,
+    pub(crate) place: Place,
+    /// How long the platform itself takes.
+    pub(crate) took: Duration,
 }
 
 /// What the platform has decided.
@@ -62,7 +56,7 @@ pub(crate) struct Received {
     pub(crate) reply: Option<Reply>,
     pub(crate) fault: Option<FaultAction>,
     pub(crate) latency: Duration,
-    pub(crate) now: Timestamp,
+    pub(crate) trace: Trace,
     pub(crate) recipient: Option<Recipient>,
     pub(crate) place: Place,
 }
@@ -76,109 +70,35 @@ pub(crate) enum Place {
 
 impl World {
     pub(crate) fn new(config: &SandboxConfig) -> Result<Self, String> {
-        let mut world = Self {
+        Ok(Self {
             clock: Clock::default(),
-            accounts: Vec::new(),
-            templates: Templates::default(),
-            users: HashMap::new(),
-            ledger: Ledger::default(),
-            tokens: TokenDesk::default(),
-            codes: SessionCodes::default(),
-            functions: CloudFunctions::default(),
+            mini_program: MiniProgram::new(config)?,
+            wecom: Wecom::new(config)?,
             faults: FaultScript::default(),
             journal: Journal::new(config.message_history, config.request_history),
             in_flight: InFlight::default(),
             latency: Duration::ZERO,
-        };
-        for app in &config.apps {
-            world.put_app(app.clone());
-        }
-        for template in &config.templates {
-            world.put_template(template.clone())?;
-        }
-        for user in &config.users {
-            world.put_user(user.clone())?;
-        }
-        for function in &config.cloud_functions {
-            world.functions.deploy(function.clone());
-        }
-        Ok(world)
-    }
-
-    /// Adds an app or replaces the one with its appid.
-    pub(crate) fn put_app(&mut self, app: App) {
-        match self
-            .accounts
-            .iter_mut()
-            .find(|account| account.app.appid == app.appid)
-        {
-            Some(account) => account.app = app,
-            None => self.accounts.push(Account {
-                app,
-                usage: DailyUse::default(),
-            }),
-        }
-    }
-
-    pub(crate) fn put_template(&mut self, template: Template) -> Result<(), String> {
-        let appid = self.appid_or_first(template.appid.as_deref())?;
-        self.templates.put(template, appid)
-    }
-
-    pub(crate) fn put_user(&mut self, mut user: User) -> Result<(), String> {
-        user.appid = Some(self.appid_or_first(user.appid.as_deref())?);
-        self.users.insert(user.openid.clone(), user);
-        Ok(())
-    }
-
-    /// Makes sure that an openid is known, without touching one that is.
-    pub(crate) fn know_user(&mut self, openid: &str, appid: &str) {
-        self.users.entry(openid.to_owned()).or_insert_with(|| User {
-            openid: openid.to_owned(),
-            appid: Some(appid.to_owned()),
-            name: None,
-            unionid: None,
-        });
-    }
-
-    /// The app that is meant, where leaving it out means the first one.
-    pub(crate) fn appid_or_first(&self, appid: Option<&str>) -> Result<String, String> {
-        let found = match appid {
-            Some(appid) => self
-                .accounts
-                .iter()
-                .find(|account| account.app.appid == appid),
-            None => self.accounts.first(),
-        };
-        found
-            .map(|account| account.app.appid.clone())
-            .ok_or_else(|| format!("there is no app {}", appid.unwrap_or("at all")))
-    }
-
-    pub(crate) fn account(&mut self, appid: &str) -> Result<&mut Account, Refusal> {
-        self.accounts
-            .iter_mut()
-            .find(|account| account.app.appid == appid)
-            .ok_or_else(|| Refusal::new(40013))
+        })
     }
 
     /// Takes one request in: lets a scripted fault strike, processes, and records.
     pub(crate) fn receive(&mut self, mut call: Call) -> Received {
         let now = self.clock.now();
         let recipient = call.recipient();
-        let in_flight_same_openid = self.in_flight.enter(recipient.as_ref());
+        let in_flight_same_recipient = self.in_flight.enter(recipient.as_ref());
         let strike = self.faults.strike(&call.subject());
         if let Some(Strike {
             action: FaultAction::ExpireTokens,
             ..
         }) = &strike
         {
-            self.tokens.expire_all(now);
+            self.expire_tokens(now);
         }
         let skipped = strike
             .as_ref()
             .is_some_and(|s| s.processing == Processing::Skipped);
         let api = call.api;
+        let trace = call.trace(now);
         let mut place = Place::NotTaken;
         let reply = if skipped {
             // A hanging send keeps its recipient busy, as one the platform is working on would.
@@ -190,7 +110,9 @@ impl World {
             }
             None
         } else {
-            Some(self.process(&mut call, &mut place, now))
+            let (reply, taken) = self.process(&mut call, &trace);
+            place = taken;
+            Some(reply)
         };
         let fault = strike.map(|strike| strike.action);
         let errcode = match &fault {
@@ -200,17 +122,17 @@ impl World {
         self.journal.note(Request {
             seq: 0,
             api,
-            openid: recipient.as_ref().map(|(_, openid)| openid.clone()),
+            recipient: recipient.as_ref().map(|(_, recipient)| recipient.clone()),
             errcode,
             at: now.millis(),
-            in_flight_same_openid,
+            in_flight_same_recipient,
             fault: fault.as_ref().map(FaultAction::name),
         });
         Received {
             reply,
             fault,
             latency: self.latency,
-            now,
+            trace,
             recipient,
             place,
         }
@@ -226,107 +148,56 @@ impl World {
         self.in_flight.leave(recipient);
     }
 
-    fn process(&mut self, call: &mut Call, place: &mut Place, now: Timestamp) -> Reply {
-        let mut took = Duration::ZERO;
+    /// Makes every token that was issued so far, by either platform, expire now.
+    pub(crate) fn expire_tokens(&mut self, now: Timestamp) {
+        self.mini_program.tokens.expire_all(now);
+        self.wecom.tokens.expire_all(now);
+    }
+
+    fn process(&mut self, call: &mut Call, trace: &Trace) -> (Reply, Place) {
+        let now = trace.now;
+        let mut handling = Handling {
+            now,
+            journal: &mut self.journal,
+            in_flight: &mut self.in_flight,
+            place: Place::NotTaken,
+            took: Duration::ZERO,
+        };
+        let (mini_program, wecom) = (&mut self.mini_program, &mut self.wecom);
         let decided = match call.api.refused_method(&call.method) {
             Some(errcode) => Err(Refusal::new(errcode)),
             None => match call.api {
-                Api::Token => self.token(call, now),
-                Api::StableToken => self.stable_token(call, now),
-                Api::SubscribeSend => self.subscribe_send(call, place, now),
-                Api::CloudFunction => self.cloud_function(call, &mut took, now),
-                Api::CodeToSession => self.code_to_session(call, now),
-                Api::GetTemplate => self.get_template(call, now),
-                Api::QuotaGet => self.quota_get(call, now),
-                Api::ClearQuota => self.clear_quota(call, now),
+                Api::Token => mini_program.token(call, now),
+                Api::StableToken => mini_program.stable_token(call, now),
+                Api::SubscribeSend => mini_program.subscribe_send(call, &mut handling),
+                Api::CloudFunction => mini_program.cloud_function(call, &mut handling),
+                Api::CodeToSession => mini_program.code_to_session(call, now),
+                Api::GetTemplate => mini_program.get_template(call, now),
+                Api::QuotaGet => mini_program.quota_get(call, now),
+                Api::ClearQuota => mini_program.clear_quota(call, now),
+                Api::WecomToken => wecom.token(call, now),
+                Api::WecomSend => wecom.send(call, &mut handling),
+                Api::WecomRobot => wecom.robot_send(call, &mut handling),
+                Api::WecomUpload => wecom.upload(call, now),
+                Api::WecomAgent => wecom.agent(call, now),
+                Api::WecomUser => wecom.user(call, now),
+                Api::WecomAddresses => wecom.addresses(call, now),
             },
         };
-        match decided {
-            Ok(body) => Reply {
-                errcode: 0,
-                body,
-                took,
-            },
-            Err(refusal) => Reply {
-                errcode: refusal.errcode,
-                body: refusal.to_body(now),
-                took,
-            },
-        }
-    }
-
-    fn get_template(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
-        let appid = self.authorised_app(call, now)?;
-        Ok(self.templates.listing(&appid))
-    }
-
-    fn quota_get(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
-        let appid = self.authorised_app(call, now)?;
-        call.object()?;
-        let path = call
-            .text_field("cgi_path")
-            .ok_or_else(|| Refusal::new(76021))?;
-        let Account { app, usage } = self.account(&appid)?;
-        usage.report(app, path, now)
-    }
-
-    fn clear_quota(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
-        let appid = self
-            .tokens
-            .check(call.parameter("access_token"), now)?
-            .to_owned();
-        call.object()?;
-        if call.text_field("appid") != Some(appid.as_str()) {
-            return Err(Refusal::new(40013));
-        }
-        self.account(&appid)?.usage.clear(now)?;
-        Ok(ok())
-    }
-
-    /// The app of the call's token, with the call counted.
-    pub(crate) fn authorised_app(
-        &mut self,
-        call: &Call,
-        now: Timestamp,
-    ) -> Result<String, Refusal> {
-        let appid = self
-            .tokens
-            .check(call.parameter("access_token"), now)?
-            .to_owned();
-        self.account(&appid)?.count_today(call.api, now)?;
-        Ok(appid)
-    }
-
-    /// Whether an openid is one of this app.
-    pub(crate) fn belongs(&self, openid: &str, appid: &str) -> bool {
-        if let Some(user) = self.users.get(openid) {
-            return user.appid.as_deref() == Some(appid);
-        }
-        let account = self
-            .accounts
-            .iter()
-            .find(|account| account.app.appid == appid);
-        account.is_some_and(|account| account.app.openids == OpenidMode::WellFormed)
-            && has_openid_shape(openid)
-    }
-}
-
-impl Account {
-    pub(crate) fn count_today(&mut self, api: Api, now: Timestamp) -> Result<(), Refusal> {
-        self.usage.count(&self.app, api, now)
+        let (errcode, body) = match decided {
+            Ok(body) => (0, body),
+            Err(refusal) => (refusal.errcode, trace.body(&refusal)),
+        };
+        let reply = Reply {
+            errcode,
+            body,
+            took: handling.took,
+        };
+        (reply, handling.place)
     }
 }
 
 /// The answer of a call that has nothing else to say.
 pub(crate) fn ok() -> String {
     r#"{"errcode":0,"errmsg":"ok"}"#.to_owned()
-}
-
-/// 28 characters, the first an `o`.
-fn has_openid_shape(openid: &str) -> bool {
-    openid.len() == 28
-        && openid.starts_with('o')
-        && openid
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::errmsg::Refusal;
-use crate::field::{FieldFault, FieldType};
+use crate::mini_program::field::{FieldFault, FieldType};
+use crate::refusal::Refusal;
 
 /// A template of one app.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -254,7 +254,7 @@ mod tests {
         for (data, expected) in cases {
             let refusal = templates.get("T").unwrap().check(Some(&data)).err();
             assert_eq!(
-                refusal.as_ref().map(|refusal| refusal.text.as_str()),
+                refusal.as_ref().and_then(|refusal| refusal.text.as_deref()),
                 expected,
                 "{data}"
             );

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rand::distr::{Alphanumeric, SampleString};
 
 use crate::clock::Timestamp;
-use crate::errmsg::Refusal;
+use crate::refusal::Refusal;
 
 /// Life of a code, in seconds.
 const LIFETIME: u64 = 300;

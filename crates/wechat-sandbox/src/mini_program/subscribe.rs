@@ -7,19 +7,20 @@ use serde_json::Value;
 
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::config::{App, MsgidMode, QuotaMode};
-use crate::errmsg::Refusal;
-use crate::record::{Delivery, Repetition};
-use crate::world::{Place, World, ok};
+use crate::message::{Delivery, Envelope, Repetition, raw};
+use crate::mini_program::MiniProgram;
+use crate::mini_program::app::{App, MsgidMode, QuotaMode};
+use crate::refusal::Refusal;
+use crate::world::{Handling, Place, ok};
 
-impl World {
+impl MiniProgram {
     /// Checks and delivers one subscribe message.
     pub(crate) fn subscribe_send(
         &mut self,
         call: &mut Call,
-        place: &mut Place,
-        now: Timestamp,
+        handling: &mut Handling<'_>,
     ) -> Result<String, Refusal> {
+        let now = handling.now;
         let appid = self.authorised_app(call, now)?;
         let body = call.object()?;
         let openid = call
@@ -46,10 +47,10 @@ impl World {
             .is_some_and(|data| contains_word(data, &app.sensitive_words));
         let (quota, msgid) = (app.quota, app.msgid);
         if let Some(recipient) = call.recipient() {
-            if !self.in_flight.occupy(&recipient) {
+            if !handling.in_flight.occupy(&recipient) {
                 return Err(Refusal::new(43108));
             }
-            *place = Place::Taken;
+            handling.place = Place::Taken;
         }
         if hits_sensitive_word {
             return Err(Refusal::new(45168));
@@ -62,7 +63,7 @@ impl World {
             return Err(Refusal::new(43101));
         }
         let msgid = match msgid {
-            MsgidMode::Included => Some(msgid_of(now, self.journal.accepted() + 1)),
+            MsgidMode::Included => Some(msgid_of(now, handling.journal.accepted() + 1)),
             MsgidMode::Omitted => None,
         };
         let data = call
@@ -72,16 +73,19 @@ impl World {
             .unwrap_or_default();
         let delivery = Delivery {
             api: call.api,
-            appid,
-            openid,
-            template_id: Some(template_id),
-            data,
-            page,
-            msgid,
-            message_id: None,
+            envelope: Envelope::MiniProgram {
+                appid,
+                openid,
+                template_id: Some(template_id),
+                page,
+                msgid,
+                message_id: None,
+            },
+            data: raw(&data),
             repeat: Repetition::ByContent,
+            kept_back: None,
         };
-        self.journal.deliver(delivery, now);
+        handling.journal.deliver(delivery, now);
         Ok(match msgid {
             Some(msgid) => format!(r#"{{"errcode":0,"errmsg":"ok","msgid":{msgid}}}"#),
             None => ok(),

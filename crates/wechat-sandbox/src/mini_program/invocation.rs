@@ -1,25 +1,22 @@
 //! `tcb/invokecloudfunction`.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::call::Call;
-use crate::clock::Timestamp;
-use crate::cloud_function::{Invocation, Missing, Notification};
-use crate::errmsg::Refusal;
-use crate::record::{Delivery, Repetition};
-use crate::world::World;
+use crate::message::{Delivery, Envelope, KeptBack, Repetition, raw};
+use crate::mini_program::MiniProgram;
+use crate::mini_program::cloud_function::{Invocation, Missing, Notification};
+use crate::refusal::Refusal;
+use crate::world::Handling;
 
-impl World {
+impl MiniProgram {
     pub(crate) fn cloud_function(
         &mut self,
         call: &mut Call,
-        took: &mut Duration,
-        now: Timestamp,
+        handling: &mut Handling<'_>,
     ) -> Result<String, Refusal> {
-        let appid = self.authorised_app(call, now)?;
+        let appid = self.authorised_app(call, handling.now)?;
         let (env, name, event) = invocation_of(call)?;
         let returned = match self.functions.invoke(&env, &name, event) {
             Err(Missing::Environment) => {
@@ -31,17 +28,22 @@ impl World {
             }
             Ok(Invocation::Threw) => return Err(Refusal::new(-504_002)),
             Ok(Invocation::TimedOut(after)) => {
-                *took = after;
+                handling.took = after;
                 return Err(Refusal::new(-504_003));
             }
             Ok(Invocation::Returned(text)) => text,
-            Ok(Invocation::Notify(notification)) => self.notify(appid, notification, now),
+            Ok(Invocation::Notify(notification)) => self.notify(appid, notification, handling),
         };
         Ok(json!({ "errcode": 0, "errmsg": "ok", "resp_data": returned }).to_string())
     }
 
     /// What the demo function does: the answer is its own, not the platform's.
-    fn notify(&mut self, appid: String, notification: Notification, now: Timestamp) -> String {
+    fn notify(
+        &mut self,
+        appid: String,
+        notification: Notification,
+        handling: &mut Handling<'_>,
+    ) -> String {
         let Notification {
             openid,
             message_id,
@@ -50,24 +52,27 @@ impl World {
         let Some(openid) = openid.filter(|openid| self.belongs(openid, &appid)) else {
             return json!({ "success": false, "message": "用户未绑定微信" }).to_string();
         };
-        let repeat = if self.functions.sent_before(message_id.as_deref()) {
-            Repetition::Repeat
+        let (repeat, kept_back) = if self.functions.sent_before(message_id.as_deref()) {
+            (Repetition::Repeat, Some(KeptBack::Repeat))
         } else {
-            Repetition::First
+            (Repetition::First, None)
         };
         let answer = json!({ "success": true, "messageId": message_id }).to_string();
         let delivery = Delivery {
             api: Api::CloudFunction,
-            appid,
-            openid,
-            template_id: None,
-            data,
-            page: None,
-            msgid: None,
-            message_id,
+            envelope: Envelope::MiniProgram {
+                appid,
+                openid,
+                template_id: None,
+                page: None,
+                msgid: None,
+                message_id,
+            },
+            data: raw(&data),
             repeat,
+            kept_back,
         };
-        self.journal.deliver(delivery, now);
+        handling.journal.deliver(delivery, handling.now);
         answer
     }
 }

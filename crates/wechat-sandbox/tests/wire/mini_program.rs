@@ -1,120 +1,17 @@
-//! The sandbox over real HTTP.
-
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+//! The mini-program platform over real HTTP, and the control API.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use wechat_sandbox::{
-    DEMO_APPID, DEMO_ENVIRONMENT, DEMO_FUNCTION, DEMO_SECRET, DEMO_TEMPLATE_ID, Fault, Sandbox,
-    SandboxConfig, SandboxControl, start,
+    DEMO_APPID, DEMO_ENVIRONMENT, DEMO_FUNCTION, DEMO_SECRET, DEMO_TEMPLATE_ID, Fault,
 };
 
-const OPENID: &str = "oYizhan_0000000000000000aaaa";
+use crate::harness::{INVOKE, OPENID, SEND, Wire, assign_event, errcode, message, read};
+
 const OTHER_OPENID: &str = "oYizhan_0000000000000000bbbb";
-const SEND: &str = "/cgi-bin/message/subscribe/send";
-const INVOKE: &str = "/tcb/invokecloudfunction";
-
-struct Wire {
-    sandbox: Sandbox,
-    control: SandboxControl,
-    client: Client,
-}
-
-impl Wire {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let sandbox = start(SandboxConfig::default(), listener).await.unwrap();
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(10))
-            .build()
-            .unwrap();
-        Self {
-            control: sandbox.control(),
-            sandbox,
-            client,
-        }
-    }
-
-    async fn raw(&self, method: Method, path: &str, body: &str) -> reqwest::Result<Response> {
-        let url = format!("{}{path}", self.sandbox.base_url());
-        self.client
-            .request(method, url)
-            .body(body.to_owned())
-            .send()
-            .await
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        read(self.raw(Method::GET, path, "").await.unwrap()).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        read(
-            self.raw(Method::POST, path, &body.to_string())
-                .await
-                .unwrap(),
-        )
-        .await
-    }
-
-    async fn stable(&self, force: bool) -> Value {
-        let body = json!({"grant_type": "client_credential", "appid": DEMO_APPID,
-            "secret": DEMO_SECRET, "force_refresh": force});
-        self.post("/cgi-bin/stable_token", body).await
-    }
-
-    async fn token(&self) -> String {
-        self.stable(false).await["access_token"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    }
-
-    async fn send(&self, token: &str, body: Value) -> Value {
-        self.post(&format!("{SEND}?access_token={token}"), body)
-            .await
-    }
-
-    async fn control(&self, path: &str, body: Value) -> Value {
-        let answer = self.post(&format!("/control/{path}"), body).await;
-        assert!(answer.get("error").is_none(), "{path}: {answer}");
-        answer
-    }
-}
-
-async fn read(response: Response) -> Value {
-    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
-}
-
-fn errcode(answer: &Value) -> i64 {
-    answer["errcode"].as_i64().unwrap_or_default()
-}
-
-fn message(openid: &str) -> Value {
-    json!({
-        "touser": openid,
-        "template_id": DEMO_TEMPLATE_ID,
-        "page": "pages/customer/detail?id=1",
-        "data": {
-            "thing1": {"value": "张女士"},
-            "thing2": {"value": "美团"},
-            "name3": {"value": "李经理"},
-            "time4": {"value": "2026年11月21日 09:30"},
-        },
-    })
-}
-
-fn assign_event(message_id: &str, openid: Option<&str>) -> Value {
-    json!({
-        "type": "sendCustomerAssignNotify",
-        "messageId": message_id,
-        "notificationData": {"openid": openid, "customerName": "张女士", "source": "手动分配"},
-    })
-}
 
 #[tokio::test]
 async fn answers_are_http_200_with_the_platforms_content_type_and_request_id() {
@@ -496,7 +393,7 @@ async fn two_sends_to_one_openid_at_once_collide() {
         let requests = wire.control.requests(0);
         let collided = &requests[requests.len() - 2];
         assert_eq!(
-            (collided.errcode, collided.in_flight_same_openid),
+            (collided.errcode, collided.in_flight_same_recipient),
             (Some(43108), 1)
         );
         // The client goes away, and with it the hanging request.
@@ -881,69 +778,6 @@ async fn the_daily_quota_is_counted_reported_and_cleared() {
         assert_eq!(clear(DEMO_APPID).await, 0);
     }
     assert_eq!(clear(DEMO_APPID).await, 48006);
-}
-
-#[tokio::test]
-async fn the_page_is_served_and_its_stream_delivers_a_message() {
-    let wire = Wire::start().await;
-    let page = wire.raw(Method::GET, "/", "").await.unwrap();
-    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
-    assert!(page.text().await.unwrap().contains("服务通知"));
-
-    wire.control("users", json!({"openid": OPENID, "name": "王芳"}))
-        .await;
-    wire.control.accept(OPENID, DEMO_TEMPLATE_ID, 2).unwrap();
-    let token = wire.token().await;
-    let mut stream = wire.raw(Method::GET, "/events", "").await.unwrap();
-    assert_eq!(stream.headers()["content-type"], "text/event-stream");
-    let first = next_event(&mut stream).await;
-    assert_eq!(first["cards"], json!([]));
-    assert_eq!(
-        first["recipients"],
-        json!([{"name": "王芳", "openid": OPENID}])
-    );
-    wire.send(&token, message(OPENID)).await;
-    let event = next_event(&mut stream).await;
-    let card = &event["cards"][0];
-    assert_eq!(
-        (&card["recipient"], &card["title"]),
-        (&json!("王芳"), &json!("客户分配通知"))
-    );
-    assert_eq!(
-        card["rows"][0],
-        json!({"label": "客户姓名", "value": "张女士"})
-    );
-    assert_eq!(event["count"], 1);
-
-    // A subscribe message sent twice is seen twice; the demo function keeps its repeats back.
-    wire.send(&token, message(OPENID)).await;
-    let path = format!("{INVOKE}?access_token={token}&env={DEMO_ENVIRONMENT}&name={DEMO_FUNCTION}");
-    for _ in 0..2 {
-        wire.post(&path, assign_event("m1", Some(OPENID))).await;
-    }
-    let mut later = Vec::new();
-    let mut event = Value::Null;
-    while event["last"] != 4 {
-        event = next_event(&mut stream).await;
-        later.extend(event["cards"].as_array().unwrap().clone());
-    }
-    assert_eq!((&event["count"], &event["repeats"]), (&json!(3), &json!(2)));
-    let repeats: Vec<_> = later.iter().map(|card| &card["repeat"]).collect();
-    assert_eq!(repeats, [&json!(true), &json!(false)]);
-    assert_eq!(
-        later[1]["rows"][0],
-        json!({"label": "客户姓名", "value": "张女士"})
-    );
-}
-
-async fn next_event(stream: &mut Response) -> Value {
-    let mut text = String::new();
-    while !text.ends_with("\n\n") {
-        text.push_str(&String::from_utf8_lossy(
-            &stream.chunk().await.unwrap().unwrap(),
-        ));
-    }
-    serde_json::from_str(text.strip_prefix("data: ").unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::config::WrongSecret;
-use crate::errmsg::Refusal;
-use crate::token::Refresh;
-use crate::world::{Account, World};
+use crate::mini_program::app::WrongSecret;
+use crate::mini_program::token::Refresh;
+use crate::mini_program::{Account, MiniProgram};
+use crate::refusal::Refusal;
 
-impl World {
+impl MiniProgram {
     pub(crate) fn token(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
         let appid = call.parameter("appid").ok_or_else(|| Refusal::new(41002))?;
         let secret = call

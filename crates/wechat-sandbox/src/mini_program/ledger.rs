@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::template::SubscriptionKind;
+use crate::mini_program::template::SubscriptionKind;
 
 /// What one user allows for one template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
-use crate::errmsg::Refusal;
+use crate::refusal::Refusal;
 
 /// Life of a token, in seconds.
 const LIFETIME: u64 = 7_200;
@@ -137,12 +137,12 @@ impl TokenDesk {
         }
     }
 
-    /// Makes every token that was issued so far expire now.
     /// Every token that is remembered, the oldest first.
-    pub(crate) fn remembered(&self) -> Vec<String> {
-        self.oldest_first.iter().cloned().collect()
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = &String> {
+        self.oldest_first.iter()
     }
 
+    /// Makes every token that was issued so far expire now.
     pub(crate) fn expire_all(&mut self, now: Timestamp) {
         for issued in self.issued.values_mut() {
             issued.expires_at = issued.expires_at.min(now);

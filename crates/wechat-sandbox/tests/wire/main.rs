@@ -1,0 +1,8 @@
+//! The sandbox over real HTTP.
+
+mod harness;
+mod mini_program;
+mod page;
+mod wecom_call;
+mod wecom_robot;
+mod wecom_send;
