@@ -5,6 +5,7 @@
 //! a token, an outdated token anywhere else), so every look-up names the [`Api`].
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 mod class;
@@ -25,6 +26,14 @@ pub enum Api {
     CloudFunction,
     /// `jscode2session`.
     CodeToSession,
+    /// `gettoken` of WeCom.
+    WecomToken,
+    /// `message/send` of WeCom.
+    WecomSend,
+    /// `agent/get` of WeCom.
+    WecomAgent,
+    /// `webhook/send` of a WeCom group robot.
+    WecomRobot,
 }
 
 impl Api {
@@ -34,6 +43,10 @@ impl Api {
         Self::SubscribeSend,
         Self::CloudFunction,
         Self::CodeToSession,
+        Self::WecomToken,
+        Self::WecomSend,
+        Self::WecomAgent,
+        Self::WecomRobot,
     ];
 
     /// The word for it in rules and settings.
@@ -44,6 +57,10 @@ impl Api {
             Self::SubscribeSend => "subscribe_send",
             Self::CloudFunction => "cloud_function",
             Self::CodeToSession => "code_to_session",
+            Self::WecomToken => "wecom_token",
+            Self::WecomSend => "wecom_send",
+            Self::WecomAgent => "wecom_agent",
+            Self::WecomRobot => "wecom_robot",
         }
     }
 }
@@ -56,7 +73,9 @@ impl fmt::Display for Api {
 
 /// A text that names no call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no call: token, subscribe_send, cloud_function or code_to_session")]
+#[error(
+    "{0:?} is no call: token, subscribe_send, cloud_function, code_to_session, wecom_token, wecom_send, wecom_agent or wecom_robot"
+)]
 pub struct UnknownApiText(String);
 
 impl FromStr for Api {
@@ -84,7 +103,7 @@ pub enum Outcome {
 pub enum AlsoBroken {
     /// Nothing that would meet the next message to somebody else.
     Nothing,
-    /// The recipient's binding: the openid is not one of this app.
+    /// The recipient's binding: the openid or user id is not one of this app.
     Binding,
     /// The template: no message with it can be sent to anybody.
     Template,
@@ -117,10 +136,30 @@ pub struct Rule {
     /// What the code says, in a few words.
     pub meaning: &'static str,
     /// What an operator should do; empty where nobody needs to do anything. Never empty for
-    /// [`Class::Halt`].
+    /// [`Class::Halt`]. To be shown by [`Rule::advice_on`].
     pub advice: &'static str,
     /// Whether the table knows the code.
     pub origin: RuleOrigin,
+}
+
+/// Stands in an advice for the address that the platform has seen.
+const ADDRESS: &str = "{address}";
+
+impl Rule {
+    /// What an operator should do about a refusal with this text: where the advice is about this
+    /// host's address, it is the one that the text names.
+    #[must_use]
+    pub fn advice_on(&self, errmsg: &str) -> String {
+        let named = address_in(errmsg).unwrap_or("the address named in the error text");
+        self.advice.replace(ADDRESS, named)
+    }
+}
+
+/// The address in `…, from ip: 1.2.3.4, more info at …`.
+fn address_in(errmsg: &str) -> Option<&str> {
+    let (_, after) = errmsg.split_once("from ip: ")?;
+    let address = after.split([',', ' ']).next()?;
+    address.parse::<IpAddr>().is_ok().then_some(address)
 }
 
 /// The rule for a code. A code that the table does not know is tried again slowly: it may be a
@@ -163,6 +202,10 @@ pub fn known_rules(api: Api) -> impl Iterator<Item = &'static Rule> {
             table::MALFORMED_REQUEST,
             table::ACCOUNT,
         ],
+        Api::WecomToken => &[table::WECOM_TOKEN, table::WECOM],
+        Api::WecomSend => &[table::WECOM_SEND, table::WECOM_WITH_TOKEN, table::WECOM],
+        Api::WecomAgent => &[table::WECOM_AGENT, table::WECOM_WITH_TOKEN, table::WECOM],
+        Api::WecomRobot => &[table::WECOM_ROBOT, table::WECOM],
     };
     groups.iter().copied().flatten()
 }

@@ -14,8 +14,10 @@ const TOKEN_LENGTH_MIN: usize = 64;
 const APP_SECRET_LENGTH: usize = 32;
 
 /// Names whose value is a secret, as they appear in query strings and JSON.
-const SECRET_NAMES: [&str; 6] = [
+const SECRET_NAMES: [&str; 7] = [
     "access_token",
+    // A group robot's address.
+    "key",
     "secret",
     "appsecret",
     "corpsecret",
@@ -148,6 +150,10 @@ mod tests {
                 r#"{"session_key": "***"}"#,
             ),
             ("secret=0123".to_owned(), "secret=***"),
+            (
+                "/webhook/send?key=693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa failed".to_owned(),
+                "/webhook/send?key=*** failed",
+            ),
             ("0123456789abcdef0123456789ABCDEF".to_owned(), "***"),
             (
                 "openid o9AgO5Kd5ggOC-bXrbNODIiE3bGY!".to_owned(),

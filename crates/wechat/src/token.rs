@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::call_error::CallError;
 use crate::client::ApiClient;
+use crate::errcode::Api;
 
 use source::TokenGrant;
 pub use source::TokenSource;
@@ -89,10 +90,12 @@ impl fmt::Debug for AccessToken {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The platform refused to give one. Judge the code with
-    /// [`errcode::rule`](crate::errcode::rule)`(Api::Token, errcode)`: most mean that the
-    /// configuration is wrong, none means that a message is.
+    /// [`errcode::rule`](crate::errcode::rule)`(api, errcode)`: most mean that the configuration is
+    /// wrong, none means that a message is.
     #[error("no access token, errcode {errcode}: {errmsg}")]
     Rejected {
+        /// The call for a token.
+        api: Api,
         /// The platform's code.
         errcode: i64,
         /// The platform's text, redacted.
@@ -108,8 +111,8 @@ pub enum TokenError {
     },
 }
 
-impl From<CallError> for TokenError {
-    fn from(error: CallError) -> Self {
+impl TokenError {
+    fn of(error: CallError, api: Api) -> Self {
         match error {
             CallError::NotSent { reason } => Self::Unreachable {
                 reason,
@@ -124,7 +127,11 @@ impl From<CallError> for TokenError {
             },
             CallError::Refused {
                 errcode, errmsg, ..
-            } => Self::Rejected { errcode, errmsg },
+            } => Self::Rejected {
+                api,
+                errcode,
+                errmsg,
+            },
         }
     }
 }
@@ -142,7 +149,8 @@ pub enum Expiry {
     ReissuedJustNow,
 }
 
-/// The token of one app at one platform. Share one slot among all callers of a process; keep
+/// The token of one app at one platform, such as one Mini Program, or one application of one WeCom
+/// corporation. Share one slot among all callers of a process; keep
 /// different apps and platforms in different slots.
 ///
 /// - Callers that need a token at the same time share one fetch, and its error if it fails. An
@@ -277,7 +285,7 @@ impl TokenSlot {
                 Ok(token)
             }
             Err(error) => {
-                let error = TokenError::from(error);
+                let error = TokenError::of(error, self.source.api());
                 state.failed_fetches += 1;
                 state.last_failure = Some(error.clone());
                 Err(error)

@@ -47,9 +47,37 @@ pub enum WaitFor {
     /// Until the day ends in Beijing (UTC+8 without daylight saving), when daily quotas are
     /// reset.
     NextBeijingMidnight,
+    /// As long as the window lasts that was breached: WeCom has one code for the calls of a minute, an
+    /// hour, a day and a month, and mostly does not say which it was.
+    BreachedWindow,
 }
 
+/// The shortest window in which a platform counts calls.
+const WINDOW_MIN: Duration = Duration::from_secs(60);
+/// A window of unknown length is tried again at least this often.
+const WINDOW_UNKNOWN_MAX: Duration = Duration::from_secs(60 * 60);
+
 impl WaitFor {
+    /// The wait for a refusal with this text, after calls have been refused for `lasted` already.
+    ///
+    /// It differs for a breached window alone: as long as the window that the text names. Where it
+    /// names none, a minute at first, and each time as long again as it has lasted, up to an hour.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wechat::errcode::WaitFor;
+    /// let wait = WaitFor::BreachedWindow.after("api freq out of limit", Duration::from_secs(240));
+    /// assert_eq!(wait, WaitFor::Duration(Duration::from_secs(240)));
+    /// ```
+    #[must_use]
+    pub fn after(self, errmsg: &str, lasted: Duration) -> Self {
+        match self {
+            Self::Duration(_) | Self::NextBeijingMidnight => self,
+            Self::BreachedWindow => named_window(errmsg)
+                .unwrap_or(Self::Duration(lasted.clamp(WINDOW_MIN, WINDOW_UNKNOWN_MAX))),
+        }
+    }
+
     /// The pause from a moment given in seconds since 1970 (UTC). Never zero.
     ///
     /// ```
@@ -64,6 +92,7 @@ impl WaitFor {
         const BEIJING_AHEAD_OF_UTC: i64 = 8 * 60 * 60;
         match self {
             Self::Duration(duration) => duration,
+            Self::BreachedWindow => WINDOW_MIN,
             Self::NextBeijingMidnight => {
                 let into_the_day = (unix_seconds + BEIJING_AHEAD_OF_UTC).rem_euclid(DAY);
                 Duration::from_secs((DAY - into_the_day).unsigned_abs())
@@ -72,10 +101,23 @@ impl WaitFor {
     }
 }
 
+/// The window that a refusal speaks of, in what it says before its trace: `api minute freq out of
+/// limit, hint: […]`. After a month's, every day is tried.
+fn named_window(errmsg: &str) -> Option<WaitFor> {
+    let said = errmsg.split("hint").next()?;
+    said.split(|c: char| !c.is_ascii_alphabetic())
+        .find_map(|word| match word {
+            "minute" => Some(WaitFor::Duration(WINDOW_MIN)),
+            "hour" | "hourly" => Some(WaitFor::Duration(Duration::from_secs(60 * 60))),
+            "day" | "daily" | "month" | "monthly" => Some(WaitFor::NextBeijingMidnight),
+            _ => None,
+        })
+}
+
 /// A text that names no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no class: ok, retry, retry_soon, retry_slow, token, wait:<seconds>, wait_midnight, dead, resubscribe or halt"
+    "{0:?} is no class: ok, retry, retry_soon, retry_slow, token, wait:<seconds>, wait_midnight, wait_window, dead, resubscribe or halt"
 )]
 pub struct UnknownClassText(String);
 
@@ -86,6 +128,7 @@ impl fmt::Display for Class {
                 write!(formatter, "wait:{}", duration.as_secs())
             }
             Self::Wait(WaitFor::NextBeijingMidnight) => formatter.write_str("wait_midnight"),
+            Self::Wait(WaitFor::BreachedWindow) => formatter.write_str("wait_window"),
             Self::Ok => formatter.write_str("ok"),
             Self::Retry(RetryPace::Normal) => formatter.write_str("retry"),
             Self::Retry(RetryPace::Soon) => formatter.write_str("retry_soon"),
@@ -116,6 +159,7 @@ impl FromStr for Class {
             "retry_slow" => Ok(Self::Retry(RetryPace::Slow)),
             "token" => Ok(Self::Token),
             "wait_midnight" => Ok(Self::Wait(WaitFor::NextBeijingMidnight)),
+            "wait_window" => Ok(Self::Wait(WaitFor::BreachedWindow)),
             "dead" => Ok(Self::Dead),
             "resubscribe" => Ok(Self::Resubscribe),
             "halt" => Ok(Self::Halt),

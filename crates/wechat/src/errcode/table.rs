@@ -1,5 +1,6 @@
-//! The rules. The meanings of the codes are the platform's (its error tables for tokens,
-//! subscribe messages, login and cloud development); the classes are ours.
+//! The rules. The meanings of the codes are the platforms' (the Mini Program's error tables for tokens,
+//! subscribe messages, login and cloud development; WeCom's global error table and its pages about
+//! application messages and group robots); the classes are ours.
 
 use std::time::Duration;
 
@@ -155,4 +156,83 @@ pub(super) const CODE_TO_SESSION: &[Rule] = &[
     on(40163, Class::Dead, "the login code has been used", "the user has to log in again"),
     on(40226, Class::Dead, "the platform blocks this user as a risk", "the user has to ask WeChat's customer service"),
     on(41008, Class::Dead, "login code missing", "the user has to log in again"),
+];
+
+const BREACHED_WINDOW: Class = Class::Wait(WaitFor::BreachedWindow);
+
+/// Said by any call of WeCom about the corporation, the application and their limits.
+#[rustfmt::skip]
+pub(super) const WECOM: &[Rule] = &[
+    on(0, Class::Ok, "ok", ""),
+    on(6000, RETRY, "somebody else changed the same data at the same moment", ""),
+    on(45009, BREACHED_WINDOW, "called more often than allowed", "find out what calls so often; lower the channel's rate limit if this comes often"),
+    on(45033, RETRY, "too many calls at once", "lower the channel's concurrency if this comes often"),
+    on(60020, Class::Halt, "this host's address is not one that the application trusts", "add {address} to the application's trusted addresses (企业可信IP) in the admin console"),
+];
+
+/// No rule here blames a message, as in [`TOKEN`].
+#[rustfmt::skip]
+pub(super) const WECOM_TOKEN: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", ""),
+    on(40001, Class::Halt, "wrong secret", "copy the application's secret from the admin console again, into WECOM_SECRET"),
+    on(40013, Class::Halt, "invalid corpid", "copy the corporation's id (我的企业, 企业ID) from the admin console again, into WECOM_CORPID"),
+    on(40091, Class::Halt, "the secret belongs to another corporation", "check that WECOM_CORPID and WECOM_SECRET are of the same corporation"),
+    on(41002, Class::Halt, "corpid missing", "set WECOM_CORPID"),
+    on(41004, Class::Halt, "secret missing", "set WECOM_SECRET"),
+];
+
+/// Calls of WeCom that carry an access token.
+#[rustfmt::skip]
+pub(super) const WECOM_WITH_TOKEN: &[Rule] = &[
+    on(40001, Class::Halt, "wrong secret", "copy the application's secret from the admin console again, into WECOM_SECRET"),
+    on(40014, Class::Token, "invalid access token", ""),
+    on(40056, Class::Halt, "invalid agentid", "check WECOM_AGENTID: the application's page in the admin console shows it"),
+    on(41011, Class::Halt, "agentid missing", "set WECOM_AGENTID"),
+    on(42001, Class::Token, "the access token has expired", ""),
+    on(48002, Class::Halt, "the application has no permission for this API", "see the application's API permissions in the admin console"),
+    on(48004, Class::Halt, "the application is no longer authorised", "authorise the application again in the admin console"),
+    on(50003, Class::Halt, "the application is switched off", "switch it on (启用) in the admin console"),
+    on(301002, Class::Halt, "the secret is that of another application", "check that WECOM_AGENTID and WECOM_SECRET are of the same application"),
+];
+
+#[rustfmt::skip]
+pub(super) const WECOM_SEND: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", "").ambiguous(),
+    on(40003, Class::Dead, "invalid user id", "check the user id in the admin console's address book").breaks(AlsoBroken::Binding),
+    on(40008, Class::Dead, "unknown kind of message: a fault of this program", "report it with the error text"),
+    on(40031, Class::Dead, "an invalid user id in the list", "check the user ids in the admin console's address book").breaks(AlsoBroken::Binding),
+    on(40032, Class::Dead, "too many user ids", "split the route's recipients: at most 1,000"),
+    on(40035, Class::Dead, "invalid parameters", "report it with the error text"),
+    on(40058, Class::Dead, "invalid parameters", "report it with the error text"),
+    on(40063, Class::Dead, "a parameter is empty", "check the route's fields"),
+    on(41001, Class::Dead, "access token missing: a fault of this program", "report it with the error text"),
+    on(41016, Class::Dead, "title missing", "check the route's field title"),
+    on(41033, Class::Dead, "description missing", "check the route's field description"),
+    on(44004, Class::Dead, "the text is empty", "check the route's field content"),
+    on(45002, Class::Dead, "the message is too long", "shorten the route's fields"),
+    on(46004, Class::Dead, "no such user", "check the user id in the admin console's address book").breaks(AlsoBroken::Binding),
+    on(60011, Class::Dead, "the application may not write to these users", "add them to the application's visible range (可见范围) in the admin console").breaks(AlsoBroken::Binding),
+    on(60111, Class::Dead, "no such user id", "check the user id in the admin console's address book").breaks(AlsoBroken::Binding),
+    on(81013, Class::Dead, "no recipient is one that the application can write to", "check the user ids, and the application's visible range (可见范围) in the admin console").breaks(AlsoBroken::Binding),
+    on(82001, Class::Dead, "no recipient is one that the application can write to", "check the user ids, and the application's visible range (可见范围) in the admin console").breaks(AlsoBroken::Binding),
+    on(82002, Class::Dead, "too many departments", "report it with the error text"),
+    on(82003, Class::Dead, "too many tags", "report it with the error text"),
+];
+
+#[rustfmt::skip]
+pub(super) const WECOM_AGENT: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", ""),
+    on(60011, Class::Halt, "the secret is not that of this application", "check that WECOM_AGENTID and WECOM_SECRET are of the same application"),
+];
+
+#[rustfmt::skip]
+pub(super) const WECOM_ROBOT: &[Rule] = &[
+    on(-1, RETRY, "the platform is busy", "").ambiguous(),
+    on(40008, Class::Dead, "unknown kind of message: a fault of this program", "report it with the error text"),
+    on(40035, Class::Dead, "invalid parameters", "report it with the error text"),
+    on(40058, Class::Dead, "the text is too long, or otherwise invalid", "shorten the route's fields: a robot refuses what it does not take"),
+    on(44004, Class::Dead, "the text is empty", "check the route's field content"),
+    on(93000, Class::Halt, "no robot has this key", "the robot was removed or the key mistyped: copy the part after key= of its webhook's address into WECOM_ROBOT_KEY"),
+    on(93004, Class::Halt, "the robot is switched off", "switch it on in its group"),
+    on(93008, Class::Halt, "the robot is not in the group", "add it to the group again"),
 ];

@@ -3,12 +3,6 @@ use std::time::Duration;
 
 use super::*;
 
-const APIS: [Api; 4] = [
-    Api::Token,
-    Api::SubscribeSend,
-    Api::CloudFunction,
-    Api::CodeToSession,
-];
 const RETRY: Class = Class::Retry(RetryPace::Normal);
 
 const fn wait(seconds: u64) -> Class {
@@ -17,7 +11,7 @@ const fn wait(seconds: u64) -> Class {
 
 #[test]
 fn each_code_has_exactly_one_rule_per_api() {
-    for api in APIS {
+    for &api in Api::ALL {
         let mut seen = BTreeSet::new();
         for rule in known_rules(api) {
             assert!(
@@ -73,8 +67,43 @@ fn every_documented_code_is_known() {
 }
 
 #[test]
+fn every_documented_code_of_wecom_is_known() {
+    let any = [0, -1, 6000, 45009, 45033, 60020];
+    let with_token = [
+        40001, 40014, 40056, 41011, 42001, 48002, 48004, 50003, 301_002,
+    ];
+    let send = [
+        40003, 40008, 40031, 40032, 40035, 40058, 40063, 41001, 41016, 41033, 44004, 45002, 46004,
+        60011, 60111, 81013, 82001, 82002, 82003,
+    ];
+    let of_api: [(Api, &[i64]); 4] = [
+        (Api::WecomToken, &[40001, 40013, 40091, 41002, 41004]),
+        (Api::WecomSend, &[&with_token[..], &send].concat()),
+        (Api::WecomAgent, &[&with_token[..], &[60011]].concat()),
+        (
+            Api::WecomRobot,
+            &[40008, 40035, 40058, 44004, 93000, 93004, 93008],
+        ),
+    ];
+    for (api, own) in of_api {
+        for errcode in any.iter().chain(own) {
+            assert_eq!(
+                rule(api, *errcode).origin,
+                RuleOrigin::Table,
+                "{api:?} {errcode}"
+            );
+        }
+        assert_eq!(known_rules(api).count(), any.len() + own.len(), "{api:?}");
+    }
+}
+
+#[test]
 fn codes_have_the_class_that_protects_the_message_and_the_account() {
-    use Api::{CloudFunction, CodeToSession, SubscribeSend, Token};
+    use Api::{
+        CloudFunction, CodeToSession, SubscribeSend, Token, WecomAgent, WecomRobot, WecomSend,
+        WecomToken,
+    };
+    const WINDOW: Class = Class::Wait(WaitFor::BreachedWindow);
     let cases = [
         (SubscribeSend, 0, Class::Ok),
         (Token, 40001, Class::Halt),
@@ -111,6 +140,25 @@ fn codes_have_the_class_that_protects_the_message_and_the_account() {
         (CodeToSession, 40029, Class::Dead),
         (CodeToSession, 45011, wait(60)),
         (CodeToSession, 40164, Class::Halt),
+        (WecomToken, 40001, Class::Halt),
+        (WecomToken, 45009, WINDOW),
+        (WecomToken, 60020, Class::Halt),
+        (WecomSend, -1, RETRY),
+        (WecomSend, 6000, RETRY),
+        (WecomSend, 40001, Class::Halt),
+        (WecomSend, 40014, Class::Token),
+        (WecomSend, 42001, Class::Token),
+        (WecomSend, 44004, Class::Dead),
+        (WecomSend, 45009, WINDOW),
+        (WecomSend, 45033, RETRY),
+        (WecomSend, 50003, Class::Halt),
+        (WecomSend, 60020, Class::Halt),
+        (WecomSend, 81013, Class::Dead),
+        (WecomSend, 301_002, Class::Halt),
+        (WecomAgent, 60011, Class::Halt),
+        (WecomRobot, 40058, Class::Dead),
+        (WecomRobot, 45009, WINDOW),
+        (WecomRobot, 93000, Class::Halt),
     ];
     for (api, errcode, class) in cases {
         assert_eq!(rule(api, errcode).class, class, "{api:?} {errcode}");
@@ -130,7 +178,10 @@ fn only_codes_that_leave_the_delivery_open_are_ambiguous() {
         ambiguous(Api::CloudFunction),
         [-1, -1000, -501002, -504003, -604102]
     );
+    assert_eq!(ambiguous(Api::WecomSend), [-1]);
+    assert_eq!(ambiguous(Api::WecomRobot), [-1]);
     assert!(ambiguous(Api::Token).is_empty());
+    assert!(ambiguous(Api::WecomToken).is_empty());
     assert!(ambiguous(Api::CodeToSession).is_empty());
 }
 
@@ -153,7 +204,7 @@ fn broken_bindings_templates_and_pages_are_named() {
 
 #[test]
 fn a_token_failure_never_kills_a_message() {
-    for rule in known_rules(Api::Token) {
+    for rule in known_rules(Api::Token).chain(known_rules(Api::WecomToken)) {
         let blames_the_message = matches!(rule.class, Class::Dead | Class::Resubscribe);
         assert!(!blames_the_message, "{}", rule.errcode);
     }
@@ -161,7 +212,7 @@ fn a_token_failure_never_kills_a_message() {
 
 #[test]
 fn what_stops_a_message_or_a_channel_comes_with_advice() {
-    for api in APIS {
+    for &api in Api::ALL {
         for rule in known_rules(api) {
             assert!(!rule.meaning.is_empty(), "{}", rule.errcode);
             let needs_a_person = !matches!(rule.class, Class::Ok | Class::Retry(_) | Class::Token);
@@ -186,7 +237,7 @@ fn an_unknown_code_is_retried_slowly_and_marked() {
 
 #[test]
 fn a_class_survives_its_text_form() {
-    for api in APIS {
+    for &api in Api::ALL {
         for rule in known_rules(api) {
             assert_eq!(rule.class.to_string().parse(), Ok(rule.class));
         }
@@ -215,4 +266,62 @@ fn daily_quotas_wait_for_midnight_in_beijing() {
         let pause = WaitFor::NextBeijingMidnight.pause_from(now);
         assert_eq!(pause, Duration::from_secs(seconds));
     }
+}
+
+#[test]
+fn the_address_to_be_allowed_is_named() {
+    let rule = rule(Api::WecomSend, 60020);
+    let text = |address: &str| {
+        format!(
+            "not allow to access from your ip, hint: [1653710540075724015410106], from ip: {address}, more info at https://open.work.weixin.qq.com/devtool/query?e=60020"
+        )
+    };
+    for address in ["120.79.1.2", "2001:db8::1"] {
+        let advice = rule.advice_on(&text(address));
+        assert!(advice.starts_with(&format!("add {address} to the application's trusted")));
+    }
+    for errmsg in ["", "from ip: ", &text("nowhere")] {
+        let advice = rule.advice_on(errmsg);
+        assert!(advice.starts_with("add the address named in the error text to"));
+    }
+    for &api in Api::ALL {
+        for rule in known_rules(api) {
+            assert!(
+                !rule.advice_on("").contains('{'),
+                "{api:?} {}",
+                rule.errcode
+            );
+        }
+    }
+}
+
+#[test]
+fn a_breached_window_is_waited_for_as_long_as_it_lasts() {
+    let usual = "api freq out of limit, hint: [1653710540075724015410106], from ip: 1.2.3.4, more info at https://open.work.weixin.qq.com/devtool/query?e=45009";
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    for (lasted, wait) in [(0, 1), (1, 1), (2, 2), (64, 60), (600, 60)] {
+        let after = WaitFor::BreachedWindow.after(usual, minutes(lasted));
+        assert_eq!(after, WaitFor::Duration(minutes(wait)), "{lasted}");
+    }
+    for (errmsg, wait) in [
+        (
+            "api minute-quota reach limit",
+            WaitFor::Duration(minutes(1)),
+        ),
+        (
+            "api hour freq out of limit, hint: [1 day]",
+            WaitFor::Duration(minutes(60)),
+        ),
+        (
+            "reach max api daily quota limit",
+            WaitFor::NextBeijingMidnight,
+        ),
+        ("api month freq out of limit", WaitFor::NextBeijingMidnight),
+    ] {
+        let after = WaitFor::BreachedWindow.after(errmsg, minutes(7));
+        assert_eq!(after, wait, "{errmsg}");
+    }
+    let other = WaitFor::Duration(minutes(10));
+    assert_eq!(other.after("daily", minutes(7)), other);
+    assert_eq!(WaitFor::BreachedWindow.pause_from(0), minutes(1));
 }

@@ -1,9 +1,9 @@
 //! Characters and lengths as the platform sees them.
 
-use unicode_segmentation::UnicodeSegmentation as _;
+use crate::length::{self, Measure};
 
 pub(super) fn utf16_length(text: &str) -> usize {
-    text.chars().map(char::len_utf16).sum()
+    Measure::Utf16Units.of(text)
 }
 
 /// Control characters, line breaks, and the invisible marks that turn the direction of text (they
@@ -76,16 +76,7 @@ pub(super) fn fold_full_width(text: &str) -> String {
 }
 
 /// What fits into `limit` UTF-16 units without cutting through anything that is shown as one
-/// character: no half emoji, no letter without its accent.
+/// character.
 pub(super) fn cut(text: &str, limit: usize) -> &str {
-    let mut length = 0;
-    let mut end = 0;
-    for (start, cluster) in text.grapheme_indices(true) {
-        length += utf16_length(cluster);
-        if length > limit {
-            break;
-        }
-        end = start + cluster.len();
-    }
-    text[..end].trim_end()
+    length::cut(text, limit, Measure::Utf16Units)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call_error::CallError;
 use crate::client::{ApiClient, Errcode};
+use crate::errcode::Api;
 
 /// The credentials of an app and the call that turns them into an access token.
 #[derive(Debug, Clone)]
@@ -18,6 +19,14 @@ pub enum TokenSource {
         /// The app's id.
         appid: String,
         /// The AppSecret.
+        secret: SecretString,
+    },
+    /// `GET /cgi-bin/gettoken`, for an application of a WeCom corporation: every application has a
+    /// secret, and so a token, of its own. All processes that ask get the same one.
+    CorpToken {
+        /// The corporation's id.
+        corpid: String,
+        /// The application's secret.
         secret: SecretString,
     },
 }
@@ -42,6 +51,15 @@ struct TokenAnswer {
 }
 
 impl TokenSource {
+    /// The call that a refusal comes back from.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        match self {
+            Self::StableToken { .. } => Api::Token,
+            Self::CorpToken { .. } => Api::WecomToken,
+        }
+    }
+
     pub(super) async fn fetch(&self, client: &ApiClient) -> Result<TokenGrant, CallError> {
         let answer = match self {
             Self::StableToken { appid, secret } => {
@@ -51,6 +69,13 @@ impl TokenSource {
                     secret: secret.expose_secret(),
                 };
                 client.post("/cgi-bin/stable_token", &[], &request).await?
+            }
+            Self::CorpToken { corpid, secret } => {
+                let query = [
+                    ("corpid", corpid.as_str()),
+                    ("corpsecret", secret.expose_secret()),
+                ];
+                client.get("/cgi-bin/gettoken", &query).await?
             }
         };
         let answer: TokenAnswer = answer.into_success(Errcode::OmittedOnSuccess)?;

@@ -59,6 +59,37 @@ async fn a_hundred_callers_share_one_request() {
 }
 
 #[tokio::test]
+async fn a_wecom_application_gets_its_own_token_by_the_same_rules() {
+    let peer = TestPeer::with(vec![
+        Reply::body(
+            r#"{"errcode":60020,"errmsg":"not allow to access from your ip, from ip: 1.2.3.4"}"#,
+        ),
+        Reply::body(r#"{"errcode":0,"errmsg":"ok","access_token":"t1","expires_in":7200}"#),
+        Reply::body(r#"{"errcode":0,"errmsg":"ok","access_token":"t2","expires_in":7200}"#),
+    ])
+    .await;
+    let source = TokenSource::CorpToken {
+        corpid: "ww1".to_owned(),
+        secret: SecretString::from(SECRET),
+    };
+    let slot = TokenSlot::new(peer.client(), source);
+    match slot.get().await {
+        Err(TokenError::Rejected { api, errcode, .. }) => {
+            assert_eq!((api, errcode), (Api::WecomToken, 60020));
+        }
+        other => panic!("{other:?}"),
+    }
+    let first = slot.get().await.unwrap();
+    assert_eq!(slot.get().await.unwrap().generation(), first.generation());
+    assert_eq!(slot.expire_if_current(&first), Expiry::Expired);
+    assert_eq!(slot.get().await.unwrap().expose(), "t2");
+    let lines: Vec<_> = peer.seen().into_iter().map(|seen| seen.line).collect();
+    let asked = format!("GET /cgi-bin/gettoken?corpid=ww1&corpsecret={SECRET} HTTP/1.1");
+    assert_eq!(lines, [asked.as_str(); 3]);
+    assert!(!format!("{slot:?}").contains("hidden"));
+}
+
+#[tokio::test]
 async fn only_the_current_token_expires() {
     let peer = TestPeer::with(vec![grant("t1", 7200), grant("t2", 7200)]).await;
     let slot = slot(&peer);
@@ -106,6 +137,7 @@ async fn waiting_callers_share_the_error_and_the_next_one_tries_again() {
     peer.request_arrived(1).await;
     gate.add_permits(1);
     let expected = TokenError::Rejected {
+        api: Api::Token,
         errcode: 40125,
         errmsg: "invalid appsecret rid: 1".to_owned(),
     };
