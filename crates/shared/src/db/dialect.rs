@@ -15,9 +15,9 @@ use diesel::sqlite::Sqlite;
 
 use super::schema::{channel_holds, outbox_messages, relays, users};
 use super::statement::Statement;
-use super::{DbConnection, DbError};
+use super::{DbConnection, DbError, each_backend};
 use crate::domain::{
-    Channel, CustomerId, OutboxMessageId, RecipientId, RelayName, UserId, UtcTimestamp,
+    Channel, CustomerId, MemberId, OutboxMessageId, RecipientId, RelayName, UserId, UtcTimestamp,
 };
 
 /// Prepares a new connection.
@@ -168,61 +168,46 @@ pub fn database_time(connection: &mut DbConnection) -> Result<UtcTimestamp, DbEr
     Ok(now.now)
 }
 
-/// Up to where a listener has heard.
-pub(super) struct WakePosition(i64);
-
-#[derive(QueryableByName)]
-struct DataVersion {
+/// How many commits of others a connection to SQLite has seen. Only whether it has changed says
+/// something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub(super) struct CommitCount {
     #[diesel(sql_type = BigInt)]
     data_version: i64,
 }
 
-/// Changes with every commit of another connection. Kept prepared: it is asked a thousand times a second.
-const DATA_VERSION: &str = "PRAGMA data_version";
-
-/// Installations in different schemas of one database do not wake each other. A name has 63 bytes
-/// at most.
-const SIGNAL_NAME: &str =
-    "SELECT quote_ident(left('yizhan_outbox:' || current_schema(), 63)) AS quoted";
-
-#[derive(QueryableByName)]
-struct SignalName {
-    #[diesel(sql_type = Text)]
-    quoted: String,
-}
-
-/// Makes this connection hear signals from now on.
-///
-/// SQLite needs no signal: a connection sees by a counter that another one has committed.
-pub(super) fn start_listening(connection: &mut DbConnection) -> Result<WakePosition, DieselError> {
+/// Changes with every commit of another connection to the same SQLite database. Kept prepared: it is
+/// asked thousands of times a second while something happens.
+pub(super) fn commit_count(connection: &mut DbConnection) -> Result<CommitCount, DieselError> {
     match connection {
-        DbConnection::Sqlite(c) => {
-            let now: DataVersion = Statement::new(DATA_VERSION).get_result(c)?;
-            Ok(WakePosition(now.data_version))
-        }
-        DbConnection::Postgres(c) => {
-            let named: SignalName = diesel::sql_query(SIGNAL_NAME).get_result(c)?;
-            c.batch_execute(&format!("LISTEN {}", named.quoted))?;
-            Ok(WakePosition(0))
-        }
+        DbConnection::Sqlite(c) => Statement::new("PRAGMA data_version").get_result(c),
+        DbConnection::Postgres(_) => Err(DieselError::QueryBuilderError(
+            "this database has no count of commits".into(),
+        )),
     }
 }
 
-/// Whether a signal has come since the last look. Does not wait.
-pub(super) fn was_woken(
-    connection: &mut DbConnection,
-    position: &mut WakePosition,
-) -> Result<bool, DieselError> {
+/// The name of the signals, as `LISTEN` takes it. Installations in different schemas of one database
+/// do not wake each other. A name has 63 bytes at most.
+pub(super) const SIGNAL_NAME: &str =
+    "SELECT quote_ident(left('yizhan_outbox:' || current_schema(), 63))";
+
+/// Makes the commit of this transaction show itself to listeners, also where nothing else is written.
+///
+/// SQLite: the counter that listeners watch changes with what is written, and a row that is given
+/// what it holds already is not written. Where there is no relay, nothing is, and nobody listens.
+pub(super) fn let_commit_show(connection: &mut DbConnection) -> Result<(), DbError> {
     match connection {
         DbConnection::Sqlite(c) => {
-            let now: DataVersion = Statement::new(DATA_VERSION).get_result(c)?;
-            let before = std::mem::replace(&mut position.0, now.data_version);
-            Ok(before != now.data_version)
+            for difference in [1, -1] {
+                diesel::update(relays::table)
+                    .set(relays::in_flight.eq(relays::in_flight + difference))
+                    .execute(c)?;
+            }
+            Ok(())
         }
-        DbConnection::Postgres(c) => {
-            let signals: Vec<_> = c.notifications_iter().collect::<Result<_, _>>()?;
-            Ok(!signals.is_empty())
-        }
+        // The signal is sent after the commit.
+        DbConnection::Postgres(_) => Ok(()),
     }
 }
 
@@ -402,6 +387,30 @@ pub(crate) fn lock_over_leases(
     Ok(leases)
 }
 
+#[derive(QueryableByName)]
+struct Matter {
+    #[diesel(sql_type = Text)]
+    matter: String,
+}
+
+/// What there is to do in the outbox, each matter by its word.
+pub(crate) fn matters(
+    connection: &mut DbConnection,
+    due_until: UtcTimestamp,
+    now: UtcTimestamp,
+    silent_since: UtcTimestamp,
+) -> Result<Vec<String>, DbError> {
+    let look = Statement::new(include_str!("dialect/agenda.sql"))
+        .bind::<Timestamp, _>("due_until", due_until)
+        .bind::<Timestamp, _>("now", now)
+        .bind::<Timestamp, _>("silent_since", silent_since);
+    let matters: Vec<Matter> = match connection {
+        DbConnection::Postgres(c) => look.load(c)?,
+        DbConnection::Sqlite(c) => look.load(c)?,
+    };
+    Ok(matters.into_iter().map(|row| row.matter).collect())
+}
+
 /// Messages of a final status that were finished before a moment, the oldest first; locked until the
 /// transaction ends. Rows that somebody else has locked are passed over.
 pub(crate) fn lock_finished(
@@ -463,6 +472,86 @@ pub fn keep_user(connection: &mut DbConnection, id: &UserId) -> Result<(), DbErr
             Ok(())
         }
     }
+}
+
+/// Keeps a member as they are until the transaction ends: nobody else changes them meanwhile.
+///
+/// # Errors
+/// If the database does not answer, or the lock is not granted in time.
+pub fn lock_member(connection: &mut DbConnection, id: &MemberId) -> Result<(), DbError> {
+    use super::schema::members;
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => {
+            let _locked: Vec<MemberId> = members::table
+                .filter(members::id.eq(id))
+                .select(members::id)
+                .for_update()
+                .load(c)?;
+            Ok(())
+        }
+    }
+}
+
+/// Lets one transaction at a time see whether a member's number or account is in use, and use it,
+/// until it ends. The table itself does not ask: other programs may have their reasons.
+///
+/// # Errors
+/// If the database does not answer, or the lock is not granted in time.
+pub fn lock_member_contacts(connection: &mut DbConnection) -> Result<(), DbError> {
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => {
+            // An arbitrary number that means "contacts of members".
+            diesel::sql_query("SELECT pg_advisory_xact_lock(7492813)").execute(c)?;
+            Ok(())
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct MemberCard {
+    #[diesel(sql_type = Text)]
+    card: String,
+}
+
+/// What a message says of a member (JSON): the triggers of the table say the same.
+pub(crate) fn member_card(
+    connection: &mut DbConnection,
+    id: &MemberId,
+) -> Result<Option<String>, DbError> {
+    let cards: Vec<MemberCard> = each_backend!(connection, |c| Statement::new(
+        "SELECT CAST(card AS TEXT) AS card FROM member_cards WHERE id = {id}"
+    )
+    .bind::<Text, _>("id", id)
+    .load(c))?;
+    Ok(cards.into_iter().next().map(|row| row.card))
+}
+
+#[derive(QueryableByName)]
+struct Trigger {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// The triggers of `members` that fire when somebody writes it.
+pub(crate) fn active_member_triggers(
+    connection: &mut DbConnection,
+) -> Result<Vec<String>, DbError> {
+    let active = match connection {
+        DbConnection::Sqlite(_) => {
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'members'"
+        }
+        // `O` and `A`: those that are not switched off.
+        DbConnection::Postgres(_) => {
+            "SELECT CAST(tgname AS TEXT) AS name FROM pg_trigger \
+             WHERE tgrelid = to_regclass('members') AND tgenabled IN ('O', 'A') AND NOT tgisinternal"
+        }
+    };
+    let triggers: Vec<Trigger> = diesel::sql_query(active).load(connection)?;
+    Ok(triggers.into_iter().map(|trigger| trigger.name).collect())
 }
 
 /// Lets one transaction at a time count and record the logins under a name, until it ends. There

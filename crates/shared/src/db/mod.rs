@@ -13,6 +13,8 @@ pub mod columns;
 mod connection;
 pub mod dialect;
 mod error;
+mod file_events;
+mod listener;
 pub mod migrations;
 mod pool;
 pub mod schema;

@@ -29,6 +29,9 @@ impl Default for PoolOptions {
     }
 }
 
+/// A connection that nobody has needed for so long is closed, down to one: an idle process keeps one.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
 /// The database, shared by everything in a process. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Database {
@@ -63,6 +66,7 @@ impl Database {
             .max_size(options.connections_max)
             .min_idle(Some(1))
             .connection_timeout(options.wait_max)
+            .idle_timeout(Some(IDLE_MAX))
             .test_on_check_out(true)
             .error_handler(Box::new(LogPoolError))
             .build_unchecked(ConnectionManager { url: url.clone() });

@@ -105,6 +105,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    members (id) {
+        id -> Text,
+        member_no -> Text,
+        nickname -> Nullable<Text>,
+        wechat -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        gender -> Nullable<Text>,
+        birth_year -> Nullable<Integer>,
+        height -> Nullable<Integer>,
+        weight -> Nullable<Integer>,
+        province -> Nullable<Text>,
+        city -> Nullable<Text>,
+        district -> Nullable<Text>,
+        education -> Nullable<Text>,
+        occupation -> Nullable<Text>,
+        income -> Nullable<Text>,
+        marital_status -> Nullable<Text>,
+        self_introduction -> Nullable<Text>,
+        partner_requirements -> Nullable<Text>,
+        status -> Text,
+        deleted -> Bool,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    member_labels (field, code) {
+        field -> Text,
+        code -> Text,
+        label -> Text,
+    }
+}
+
+diesel::table! {
     notifications (id) {
         id -> Text,
         user_id -> Text,
@@ -128,6 +164,8 @@ diesel::table! {
         page -> Nullable<Text>,
         fields -> Text,
         updated_at -> Timestamp,
+        format -> Nullable<Text>,
+        recipients -> Nullable<Text>,
     }
 }
 
@@ -262,6 +300,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     customers,
     assignments,
     operation_logs,
+    members,
+    member_labels,
     notifications,
     notification_routes,
     outbox_messages,

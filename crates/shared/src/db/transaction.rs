@@ -44,6 +44,15 @@ impl WriteTransaction<'_> {
     pub(crate) fn wake_relays_after_commit(&mut self) {
         self.after_commit = AfterCommit::WakeRelays;
     }
+
+    /// The same where this transaction has perhaps written nothing, or only what triggers wrote.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn wake_relays(&mut self) -> Result<(), DbError> {
+        self.wake_relays_after_commit();
+        dialect::let_commit_show(self.connection)
+    }
 }
 
 type Manager = <DbConnection as Connection>::TransactionManager;

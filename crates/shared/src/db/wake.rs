@@ -6,26 +6,16 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::connection::establish;
-use super::dialect::WakePosition;
-use super::{DatabaseUrl, DbConnection, dialect};
+use super::listener::Listener;
+use super::{DatabaseUrl, dialect};
 
-/// How often the listener looks. Neither driver lets a thread sleep until a signal comes. A look
-/// costs a few microseconds, so that a thousand a second are below one per cent of a core.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
-
-/// For so long after a signal … (Where every commit is a signal, heartbeats are too: this is short
-/// beside the second between two of them.)
-const LIVELY_FOR: Duration = Duration::from_millis(100);
-/// … it looks this often: where something happens, more is about to.
-const LOOK_EVERY_WHILE_LIVELY: Duration = Duration::from_micros(250);
-
-/// How often the listener makes sure that its connection still exists.
-const PING_EVERY: Duration = Duration::from_secs(5);
+/// How often the listener makes sure that somebody still waits.
+const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// How long after a failure the next connection is tried.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -37,46 +27,21 @@ pub(super) fn listen(url: DatabaseUrl) -> std::io::Result<watch::Receiver<()>> {
     let first = open(&url);
     thread::Builder::new()
         .name("db-wake".to_owned())
-        .spawn(move || look_while_somebody_waits(&url, first, &wake))?;
+        .spawn(move || wait_while_somebody_else_does(&url, first, &wake))?;
     Ok(woken)
 }
 
-struct Listener {
-    connection: DbConnection,
-    position: WakePosition,
-    pinged_at: Instant,
-    woken_at: Instant,
-}
-
-impl Listener {
-    fn pause(&self) -> Duration {
-        if self.woken_at.elapsed() < LIVELY_FOR {
-            LOOK_EVERY_WHILE_LIVELY
-        } else {
-            LOOK_EVERY
-        }
-    }
-}
-
 fn open(url: &DatabaseUrl) -> Option<Listener> {
-    let opened = establish(url)
-        .map_err(|error| error.to_string())
-        .and_then(|mut connection| {
-            let position =
-                dialect::start_listening(&mut connection).map_err(|error| error.to_string())?;
-            Ok(Listener {
-                connection,
-                position,
-                pinged_at: Instant::now(),
-                woken_at: Instant::now(),
-            })
-        });
-    opened
+    Listener::open(url)
         .inspect_err(|error| log::debug!("not listening for signals: {error}"))
         .ok()
 }
 
-fn look_while_somebody_waits(url: &DatabaseUrl, first: Option<Listener>, wake: &watch::Sender<()>) {
+fn wait_while_somebody_else_does(
+    url: &DatabaseUrl,
+    first: Option<Listener>,
+    wake: &watch::Sender<()>,
+) {
     let mut listener = first;
     while !wake.is_closed() {
         let Some(open_listener) = &mut listener else {
@@ -86,28 +51,17 @@ fn look_while_somebody_waits(url: &DatabaseUrl, first: Option<Listener>, wake: &
             wake.send_replace(());
             continue;
         };
-        match look(open_listener) {
+        match open_listener.wait(WAIT_MAX) {
             Ok(true) => {
-                open_listener.woken_at = Instant::now();
                 wake.send_replace(());
             }
             Ok(false) => {}
             Err(error) => {
                 log::debug!("no longer listening for signals: {error}");
                 listener = None;
-                continue;
             }
         }
-        thread::sleep(open_listener.pause());
     }
-}
-
-fn look(listener: &mut Listener) -> Result<bool, diesel::result::Error> {
-    if listener.pinged_at.elapsed() >= PING_EVERY {
-        dialect::ping(&mut listener.connection)?;
-        listener.pinged_at = Instant::now();
-    }
-    dialect::was_woken(&mut listener.connection, &mut listener.position)
 }
 
 /// Sends signals after commits. However many commits come while one signal is under way, one more

@@ -71,6 +71,11 @@ impl App {
         Self(format!("mini_program:{appid}"))
     }
 
+    /// The WeCom corporation with this corpid.
+    pub fn wecom(corpid: &str) -> Self {
+        Self(format!("wecom:{corpid}"))
+    }
+
     /// The text, as stored.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -98,6 +98,11 @@ id!(
     "customer id"
 );
 id!(
+    /// A member.
+    MemberId,
+    "member id"
+);
+id!(
     /// One change of a customer's owner.
     AssignmentId,
     "assignment id"
@@ -162,10 +167,11 @@ macro_rules! name {
 }
 
 name!(
-    /// Whom a message is for, as the channel knows people: a user id, or an address such as `@all`.
+    /// Whom a message is for, as the channel knows people: a user id, or an address such as `@all`
+    /// or up to a thousand WeCom user ids joined by `|`.
     RecipientId,
     "recipient id",
-    128
+    65_536
 );
 name!(
     /// The name of one run of one relay process. A restart gets a new one, so that a lease can

@@ -17,6 +17,7 @@ pub struct CatalogueEntry {
 /// The entry of a kind: the default Chinese texts.
 pub fn catalogue_entry(kind: Kind) -> CatalogueEntry {
     const CUSTOMER: &str = "/customers/{{customerId}}";
+    const MEMBER: &str = "/members/{{memberId}}";
     match kind {
         Kind::CustomerCreated => CatalogueEntry {
             title: "新客户创建",
@@ -47,6 +48,18 @@ pub fn catalogue_entry(kind: Kind) -> CatalogueEntry {
             content: "客户 {{customerName}} 已由 {{operatorName}} 转移给 {{newOwner}}",
             priority: NotificationPriority::Medium,
             link: "/customers",
+        },
+        Kind::MemberRegistered => CatalogueEntry {
+            title: "🎉 新会员登记通知",
+            content: "会员编号：{{memberNo}}\n性别 | 出生年份：{{gender}} | {{birthYear}}\n身高 | 体重：{{height}} | {{weight}}\n学历 | 职业：{{education}} | {{occupation}}\n所在地：{{location}}\n登记时间：{{time}}",
+            priority: NotificationPriority::High,
+            link: MEMBER,
+        },
+        Kind::MemberUpdated => CatalogueEntry {
+            title: "用户资料更新通知",
+            content: "会员编号：{{memberNo}}\n更新内容：{{changedFields}}\n更新时间：{{time}}",
+            priority: NotificationPriority::Medium,
+            link: MEMBER,
         },
     }
 }

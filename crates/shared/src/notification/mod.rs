@@ -15,7 +15,7 @@ pub use inbox::{
     InboxFilter, Notification, NotificationPriority, ReadFilter, inbox, mark_all_read, mark_read,
     unread_count,
 };
-pub use kind::Kind;
+pub use kind::{Audience, Kind};
 pub use notice::{Notice, Reach, notify, notify_all};
-pub use route::{Route, RouteSettings, put_route, routes};
+pub use route::{MessageFormat, Route, RouteSettings, put_route, routes};
 pub use template::{MISSING_VALUE, render};

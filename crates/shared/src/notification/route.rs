@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::Kind;
 use crate::db::schema::notification_routes;
 use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
-use crate::domain::{Channel, ChannelSet, UtcTimestamp};
+use crate::domain::{Channel, ChannelSet, RecipientId, UtcTimestamp, text_enum};
 
 /// That a kind goes out on a channel, and how it looks there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +22,7 @@ pub struct Route {
 }
 
 /// How a route is set up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RouteSettings {
     /// Whether it is used.
@@ -36,9 +36,37 @@ pub struct RouteSettings {
     /// Template field (`thing1`) → text with placeholders (`{{customerName}}`).
     #[serde(default)]
     pub fields: BTreeMap<String, String>,
+    /// The form of a WeCom message; `None` for the channel's usual one.
+    #[serde(default)]
+    pub format: Option<MessageFormat>,
+    /// Who gets what is about nobody in particular, as the channel knows people: `@all`, user ids
+    /// joined by `|`, the name of a group.
+    #[serde(default)]
+    pub recipients: Option<RecipientId>,
 }
 
-type Row = (Kind, Channel, bool, Option<String>, Option<String>, String);
+text_enum! {
+    /// The form of a WeCom message.
+    pub enum MessageFormat ("message format") {
+        /// Plain text.
+        Text => "text",
+        /// A headline, a few lines and a button.
+        Textcard => "textcard",
+        /// Text with headings, colours and links; not shown in the WeChat plugin.
+        Markdown => "markdown",
+    }
+}
+
+type Row = (
+    Kind,
+    Channel,
+    bool,
+    Option<String>,
+    Option<String>,
+    String,
+    Option<MessageFormat>,
+    Option<RecipientId>,
+);
 
 /// All routes.
 ///
@@ -54,12 +82,15 @@ pub fn routes(connection: &mut DbConnection) -> Result<Vec<Route>, DbError> {
             notification_routes::template_id,
             notification_routes::page,
             notification_routes::fields,
+            notification_routes::format,
+            notification_routes::recipients,
         ))
         .load(connection)?;
     Ok(rows.into_iter().map(route).collect())
 }
 
-fn route((kind, channel, enabled, template_id, page, fields): Row) -> Route {
+fn route(row: Row) -> Route {
+    let (kind, channel, enabled, template_id, page, fields, format, recipients) = row;
     let fields = serde_json::from_str(&fields).unwrap_or_else(|error| {
         log::error!(kind:%, channel:%; "the fields of the route {kind} on {channel} are not a JSON object of texts: {error}");
         BTreeMap::new()
@@ -72,6 +103,8 @@ fn route((kind, channel, enabled, template_id, page, fields): Row) -> Route {
             template_id,
             page,
             fields,
+            format,
+            recipients,
         },
     }
 }
@@ -109,6 +142,8 @@ pub fn put_route(
         notification_routes::template_id.eq(&route.settings.template_id),
         notification_routes::page.eq(&route.settings.page),
         notification_routes::fields.eq(&fields),
+        notification_routes::format.eq(route.settings.format),
+        notification_routes::recipients.eq(&route.settings.recipients),
         notification_routes::updated_at.eq(now),
     );
     let row = (
@@ -118,6 +153,8 @@ pub fn put_route(
         notification_routes::template_id.eq(&route.settings.template_id),
         notification_routes::page.eq(&route.settings.page),
         notification_routes::fields.eq(&fields),
+        notification_routes::format.eq(route.settings.format),
+        notification_routes::recipients.eq(&route.settings.recipients),
         notification_routes::updated_at.eq(now),
     );
     each_backend!(transaction.connection(), |c| diesel::insert_into(

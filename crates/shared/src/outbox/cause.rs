@@ -83,6 +83,15 @@ pub enum Cause {
         /// When it may go out, about.
         about: UtcTimestamp,
     },
+    /// Its recipient has had as many messages as the platform shows them; what is beyond it drops.
+    RecipientLimited {
+        /// In any minute.
+        per_minute: u32,
+        /// In any hour.
+        per_hour: u32,
+        /// When it may go out, about.
+        about: UtcTimestamp,
+    },
     /// It is due and waits its turn.
     InLine {
         /// How many messages of its channel come first, counted up to [`AHEAD_MAX`].
@@ -240,6 +249,13 @@ impl Cause {
             } => format!(
                 "its channel is limited to {per_minute} messages a minute; its turn comes about {about}"
             ),
+            Self::RecipientLimited {
+                per_minute,
+                per_hour,
+                about,
+            } => format!(
+                "its recipient has had as many messages as the platform shows, {per_minute} a minute and {per_hour} an hour; its turn comes about {about}"
+            ),
             Self::LeftToAPerson { error } => format!(
                 "it may have been delivered, and the channel does not send such messages again by itself{}",
                 because(error)
@@ -262,7 +278,7 @@ impl Cause {
                 ..
             } => (*live_relays > 0).then_some(*reclaimed_at),
             Self::ChannelHeld { probe_at, .. } => *probe_at,
-            Self::RateLimited { about, .. } => Some(*about),
+            Self::RateLimited { about, .. } | Self::RecipientLimited { about, .. } => Some(*about),
             Self::Sent { .. }
             | Self::PresumedSent { .. }
             | Self::NoLiveRelay
@@ -291,6 +307,7 @@ impl Cause {
             | Self::Leased { .. }
             | Self::BehindSameRecipient { .. }
             | Self::RateLimited { .. }
+            | Self::RecipientLimited { .. }
             | Self::Superseded { .. } => None,
             Self::LeftToAPerson { .. } => {
                 Some("ask the recipient; requeue it if it did not arrive, else leave or cancel it")

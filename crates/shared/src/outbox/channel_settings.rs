@@ -37,6 +37,9 @@ pub struct ChannelSettings {
     pub rate_per_minute: Option<i32>,
 }
 
+/// More than this a minute WeCom does not take from a group robot.
+const ROBOT_MESSAGES_PER_MINUTE: i32 = 20;
+
 impl ChannelSettings {
     /// What holds where nobody has set anything.
     pub fn default_of(channel: Channel) -> Self {
@@ -44,7 +47,10 @@ impl ChannelSettings {
             channel,
             unknown_outcome: UnknownOutcomePolicy::Resend,
             concurrency: None,
-            rate_per_minute: None,
+            rate_per_minute: match channel {
+                Channel::WecomRobot => Some(ROBOT_MESSAGES_PER_MINUTE),
+                Channel::WechatSubscribe | Channel::WechatCloud | Channel::WecomApp => None,
+            },
         }
     }
 }

@@ -1,8 +1,11 @@
 use std::time::Duration;
 
-use super::ClaimedMessage;
+use diesel::prelude::*;
+
 use super::hold::{self, Allowance};
+use super::{ClaimedMessage, Status};
 use crate::db::dialect::{self, ClaimParameters, HoldCheck};
+use crate::db::schema::outbox_messages;
 use crate::db::{DbError, WriteTransaction};
 use crate::domain::{Channel, RecipientId, RelayName, UtcTimestamp};
 
@@ -65,6 +68,33 @@ pub fn claim_due(
         Allowance::All | Allowance::Nothing => Ok(claimed),
         Allowance::Probe => claim_probe(transaction, order, now),
     }
+}
+
+/// Gives back what a claim leased whose answer never came: its commit may have happened all the same.
+/// Nothing of it was sent, so no attempt is used up. The claim is known by the end of its leases:
+/// `now` and the length of the lease that it was made with. Answers how many messages there were.
+///
+/// # Errors
+/// What the database says.
+pub fn give_back_claim(
+    transaction: &mut WriteTransaction<'_>,
+    relay: &RelayName,
+    channel: Channel,
+    lease_expires_at: UtcTimestamp,
+) -> Result<usize, DbError> {
+    let leased = outbox_messages::table
+        .filter(dialect::has_status("sending"))
+        .filter(outbox_messages::lease_expires_at.eq(lease_expires_at))
+        .filter(outbox_messages::claimed_by.eq(relay))
+        .filter(outbox_messages::channel.eq(channel));
+    Ok(diesel::update(leased)
+        .set((
+            outbox_messages::status.eq(Status::Pending),
+            outbox_messages::attempt.eq(outbox_messages::attempt - 1),
+            outbox_messages::claimed_by.eq(None::<RelayName>),
+            outbox_messages::lease_expires_at.eq(None::<UtcTimestamp>),
+        ))
+        .execute(transaction.connection())?)
 }
 
 /// One message, for whoever takes the turn. The turn is taken with a message in hand: one taken in

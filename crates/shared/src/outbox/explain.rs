@@ -3,9 +3,11 @@ use std::time::Duration;
 use diesel::prelude::*;
 use serde::Serialize;
 
+use super::recipient_limit::sent_lately;
 use super::{
-    AHEAD_MAX, Attempt, Cause, ChannelSettings, Hold, Life, Message, Priority, RESCUES_MAX, Relay,
-    SILENCE_MAX, Status, UnknownOutcomePolicy, attempts_of, channel_settings, find, holds, relays,
+    AHEAD_MAX, Attempt, Cause, ChannelSettings, Hold, Life, Message, Priority, RESCUES_MAX,
+    RecipientLimit, Relay, SILENCE_MAX, Status, UnknownOutcomePolicy, attempts_of,
+    channel_settings, find, holds, relays,
 };
 use crate::db::schema::{outbox_messages, relays as relays_table};
 use crate::db::{DbConnection, DbError, dialect};
@@ -43,6 +45,9 @@ pub struct Facts {
     pub live_relays: usize,
     /// Another message to the same recipient on the same channel that is under way.
     pub under_way: Option<OutboxMessageId>,
+    /// When its recipient was sent something within the last hour, oldest first; looked up where the
+    /// channel has a [`RecipientLimit`].
+    pub sent_lately: Vec<UtcTimestamp>,
     /// How many due messages of its channel come first, up to [`AHEAD_MAX`].
     pub ahead: usize,
     /// What operators have set for its channel.
@@ -109,8 +114,18 @@ fn pending(facts: &Facts, now: UtcTimestamp) -> Cause {
         Some(other) => Cause::BehindSameRecipient {
             message: other.clone(),
         },
-        None => in_line(facts, now),
+        None => recipient_limited(facts, now).unwrap_or_else(|| in_line(facts, now)),
     }
+}
+
+fn recipient_limited(facts: &Facts, now: UtcTimestamp) -> Option<Cause> {
+    let limit = RecipientLimit::of(facts.message.channel)?;
+    let about = limit.next_after(&facts.sent_lately, now)?;
+    Some(Cause::RecipientLimited {
+        per_minute: limit.per_minute,
+        per_hour: limit.per_hour,
+        about,
+    })
 }
 
 fn in_line(facts: &Facts, now: UtcTimestamp) -> Cause {
@@ -315,6 +330,11 @@ fn facts(
     } else {
         None
     };
+    let sent_lately = if waits && RecipientLimit::of(message.channel).is_some() {
+        sent_lately(connection, message.channel, &message.recipient_id, now)?
+    } else {
+        Vec::new()
+    };
     let settings = channel_settings(connection)?
         .into_iter()
         .find(|settings| settings.channel == message.channel)
@@ -328,6 +348,7 @@ fn facts(
         claimer,
         live_relays: relays(connection, now)?.len(),
         under_way,
+        sent_lately,
         ahead,
         settings,
         last_attempt,

@@ -15,6 +15,7 @@
 //! One row is one message to one recipient on one channel. Every verb takes `now`; those that
 //! change something take a transaction. Nothing here calls a platform.
 
+mod agenda;
 mod attempt;
 mod audit;
 mod cause;
@@ -29,7 +30,9 @@ mod hold;
 mod inspect;
 mod message;
 mod priority;
+mod recipient_limit;
 mod reclaim;
+mod refused_recipients;
 mod relay_registry;
 mod repair;
 mod retention;
@@ -38,11 +41,12 @@ mod settle;
 mod status;
 mod stuck;
 
+pub use agenda::{Agenda, agenda};
 pub use attempt::{Attempt, attempts_of};
 pub use audit::{AuditReport, Expected, Finding, audit};
 pub use cause::{AHEAD_MAX, Cause};
 pub use channel_settings::{ChannelSettings, UnknownOutcomePolicy, channel_settings, set_channel};
-pub use claim::{ClaimOrder, claim_due};
+pub use claim::{ClaimOrder, claim_due, give_back_claim};
 pub use enqueue::{Enqueued, enqueue};
 pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
 pub use explain::{Explanation, Facts, decide, explain};
@@ -54,7 +58,9 @@ pub use hold::{
 pub use inspect::{Backlog, BacklogLine, backlog, find, list};
 pub use message::{ClaimedMessage, Message, NewMessage, PAYLOAD_BYTES_MAX};
 pub use priority::Priority;
+pub use recipient_limit::{RecipientLimit, SentMessage, sent_since};
 pub use reclaim::{RESCUES_MAX, Reclaimed, SILENCE_MAX, cancel_expired, reclaim_over};
+pub use refused_recipients::RefusedRecipients;
 pub use relay_registry::{
     Life, Relay, RelayLoad, deregister_relay, heartbeat, register_relay, relay_loads, relays,
 };

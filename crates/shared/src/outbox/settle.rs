@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use super::attempt::{self, Attempt};
 use super::hold::{HoldOrder, hold_channel, lift_proven_wrong};
-use super::{ClaimedMessage, Status};
+use super::refused_recipients::give_messages_of_their_own;
+use super::{ClaimedMessage, RefusedRecipients, Status};
 use crate::db::dialect::{self, SettledRow};
 use crate::db::{DbError, WriteTransaction};
 use crate::domain::{AttemptId, Channel, OutboxMessageId, RelayName, UtcTimestamp};
@@ -81,6 +82,15 @@ pub struct Settlement {
     pub verdict: Verdict,
     /// How it went.
     pub report: AttemptReport,
+    /// For whom of its recipients the platform did not take it, if it took it for others. Looked at
+    /// with [`Verdict::Accepted`] alone.
+    pub refused_recipients: Option<RefusedRecipients>,
+}
+
+impl AttemptReport {
+    pub(super) fn duration_ms(&self) -> i64 {
+        i64::try_from(self.duration.as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 /// What [`settle`] did.
@@ -117,7 +127,8 @@ impl Verdict {
 }
 
 /// Ends leases, a whole batch at a time: writes the new status, records what did not simply
-/// succeed, and holds or lifts channels accordingly.
+/// succeed, and holds or lifts channels accordingly. Recipients whom the platform left out get a failed
+/// message of their own.
 ///
 /// Only rows that this relay still holds under the same fence are touched.
 ///
@@ -149,6 +160,7 @@ pub fn settle(
         .partition(|s| held.remove(&(s.message.id.clone(), s.message.fence)));
     let attempts: Vec<Attempt> = in_time.iter().filter_map(|s| recorded(s, relay)).collect();
     attempt::record(transaction.connection(), &attempts)?;
+    give_messages_of_their_own(transaction.connection(), relay, &in_time, now)?;
     update_holds(transaction, &in_time, now)?;
     Ok(Settled {
         settled: in_time
@@ -159,10 +171,11 @@ pub fn settle(
     })
 }
 
-/// An attempt is recorded unless it simply succeeded, or was never begun.
+/// An attempt is recorded unless it simply succeeded, for everybody, or was never begun.
 fn recorded(settlement: &Settlement, relay: &RelayName) -> Option<Attempt> {
     match &settlement.verdict {
-        Verdict::Accepted { .. } | Verdict::Released { hold: None } => None,
+        Verdict::Accepted { .. } if settlement.refused_recipients.is_none() => None,
+        Verdict::Released { hold: None } => None,
         verdict => Some(Attempt {
             id: AttemptId::generate(),
             message_id: settlement.message.id.clone(),
@@ -170,7 +183,7 @@ fn recorded(settlement: &Settlement, relay: &RelayName) -> Option<Attempt> {
             fence: settlement.message.fence,
             relay: relay.clone(),
             started_at: settlement.report.started_at,
-            duration_ms: i64::try_from(settlement.report.duration.as_millis()).unwrap_or(i64::MAX),
+            duration_ms: settlement.report.duration_ms(),
             verdict: verdict.as_str().to_owned(),
             rule: settlement.report.rule.clone(),
             http_status: settlement.report.http_status.map(i32::from),
@@ -185,7 +198,7 @@ const BEHIND_THE_PROBE: Duration = Duration::from_secs(1);
 
 /// What came from outside, in a form that every database stores: one of them refuses NUL in a text,
 /// and a settlement that cannot be written would stop all others.
-fn storable(text: &str) -> String {
+pub(super) fn storable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

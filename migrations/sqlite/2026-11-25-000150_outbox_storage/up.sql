@@ -1,0 +1,2 @@
+-- This database needs no cleaning up: it overwrites rows in place.
+SELECT 1;
