@@ -1,17 +1,19 @@
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::db::{DbConnection, DbError};
-use shared::domain::{App, Channel, UserId};
-use shared::notification::{Kind, RouteSettings, routes};
-use shared::outbox::{ClaimOrder, ClaimedMessage, claim_due};
+use shared::db::DbError;
+use shared::domain::{Channel, RecipientId, UtcTimestamp};
+use shared::outbox::{
+    ClaimOrder, RecipientLimit, SentMessage, claim_due, give_back_claim, sent_since,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::addressing::Addressing;
 use crate::channel::{Address, AddressedMessage};
 use crate::context::Context;
 use crate::rate_limiter::RateLimiter;
+use crate::recipient_pace::{Admission, Members, RecipientPace};
 use crate::slots::{Slot, Slots, Unsettled};
 
 /// A message in hand: it occupies a slot of its channel until it is answered.
@@ -19,6 +21,7 @@ pub(crate) struct MessageInHand {
     pub(crate) addressed: AddressedMessage,
     /// When its claim began.
     pub(crate) claimed_at: std::time::Instant,
+    pub(crate) admission: Admission,
     pub(crate) slot: Slot,
     pub(crate) unsettled: Unsettled,
 }
@@ -35,7 +38,7 @@ pub enum Until {
 /// A message due within this time is claimed already. The processes follow the database's clock each
 /// on its own, and differ by a round trip: without this, a relay woken at once by a commit would
 /// find its message "not due yet" and leave it until the next look.
-const CLOCK_TOLERANCE: Duration = Duration::from_millis(20);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_millis(20);
 
 /// Signals that come in a stream cause one look in this time: where every commit of the API is a
 /// signal, most have no message in them. One that comes after a pause is followed at once.
@@ -44,6 +47,10 @@ const LOOKS_APART: Duration = Duration::from_millis(1);
 /// Slots that become free one by one are filled together: after this time, or when there is room for
 /// half of what may be in hand. A claim of a hundred messages costs little more than a claim of one.
 const FREED_TOGETHER: Duration = Duration::from_millis(5);
+
+/// A relay that is not alone gives recipients nothing for so long after its start, where they may only
+/// have so much: by then the others have noticed, who look every three seconds, and share.
+const OTHERS_KNOW_AFTER: Duration = Duration::from_secs(4);
 
 /// The first wait between two looks while the database is away …
 const OUTAGE_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -61,7 +68,11 @@ pub(crate) async fn claim_messages(
     let mut claimer = Claimer {
         slots: Slots::new(),
         limiter: RateLimiter::starting_at(context.clock.now()),
+        pace: RecipientLimit::of(channel).map(RecipientPace::new),
+        addressing: Addressing::of(channel, &context.config),
+        began_at: Instant::now(),
         round: 0,
+        unanswered: Vec::new(),
         channel,
         context,
     };
@@ -110,7 +121,13 @@ struct Claimer {
     channel: Channel,
     slots: Slots,
     limiter: RateLimiter,
+    /// Where the platform shows one recipient only so much.
+    pace: Option<RecipientPace>,
+    addressing: Addressing,
+    began_at: Instant,
     round: u64,
+    /// When the leases end of claims that were not answered: perhaps they were made.
+    unanswered: Vec<UtcTimestamp>,
 }
 
 /// What a look at the outbox has found.
@@ -137,7 +154,7 @@ enum Rest {
 
 /// What to wait for before the next look.
 enum Pause {
-    /// Something was committed, a slot was freed, or it is time to look again.
+    /// Something was committed or found due, or a slot was freed.
     UntilSignal,
     /// A slot was freed.
     UntilFreed,
@@ -150,6 +167,8 @@ enum Pause {
 struct Signals {
     /// Something was committed.
     wake: watch::Receiver<()>,
+    /// A look has found something due.
+    due: watch::Receiver<()>,
     /// A slot has become free, and its recipient for their next message.
     freed: watch::Receiver<()>,
     /// When the last look began.
@@ -160,6 +179,7 @@ impl Signals {
     fn of(claimer: &Claimer) -> Self {
         Self {
             wake: claimer.context.wake.clone(),
+            due: claimer.context.due[claimer.channel as usize].subscribe(),
             freed: claimer.slots.freed(),
             looked_at: Instant::now(),
         }
@@ -169,16 +189,13 @@ impl Signals {
     fn mark_heard(&mut self) {
         self.looked_at = Instant::now();
         self.wake.mark_unchanged();
+        self.due.mark_unchanged();
         self.freed.mark_unchanged();
     }
 
     async fn wait(&mut self, pause: Pause, claimer: &Claimer) {
         match pause {
-            Pause::UntilSignal => {
-                let context = &claimer.context;
-                let next_look = context.jittered(context.config.poll_interval);
-                self.heard_within(next_look, claimer).await;
-            }
+            Pause::UntilSignal => self.heard(claimer).await,
             Pause::UntilFreed => {
                 // The sender lives as long as the slots.
                 let _ = self.freed.changed().await;
@@ -188,22 +205,30 @@ impl Signals {
         }
     }
 
-    async fn heard_within(&mut self, next_look: Duration, claimer: &Claimer) {
-        let next_look = Instant::now() + next_look;
-        let mut look_at = next_look;
+    async fn heard(&mut self, claimer: &Claimer) {
+        let mut filled_at = None;
         loop {
             tokio::select! {
                 Ok(()) = self.wake.changed() => break,
+                Ok(()) = self.due.changed() => break,
                 Ok(()) = self.freed.changed() => {
                     if claimer.is_half_empty() {
                         break;
                     }
-                    look_at = next_look.min(self.looked_at + FREED_TOGETHER);
+                    filled_at = Some(self.looked_at + FREED_TOGETHER);
                 }
-                () = tokio::time::sleep_until(look_at) => return,
+                () = sleep_until(filled_at) => return,
             }
         }
         tokio::time::sleep_until(self.looked_at + LOOKS_APART).await;
+    }
+}
+
+/// For ever, if there is no such moment.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -224,6 +249,15 @@ impl Claimer {
         let allowed = self.limiter.available(rate, self.context.clock.now());
         if let (0, Some(rate)) = (allowed, rate) {
             return Look::RateReached(self.limiter.next_in(rate));
+        }
+        if let Some(left) = self.until_others_know() {
+            return Look::RateReached(left);
+        }
+        if let Err(error) = self.remember_the_past().await {
+            return Look::Outage(error);
+        }
+        if self.is_pace_used_up() {
+            return Look::NothingDue;
         }
         let (limit, below_high) = (free.count.min(allowed), free.below_high.min(allowed));
         match self.claim(limit, below_high).await {
@@ -253,10 +287,12 @@ impl Claimer {
             .into_iter()
             .map(|addressed| {
                 let recipient = addressed.message.recipient_id.clone();
+                let admission = self.admit(&recipient, &addressed.address);
                 let (slot, unsettled) = self.slots.occupy(recipient);
                 MessageInHand {
                     addressed,
                     claimed_at: claimed_at.into_std(),
+                    admission,
                     slot,
                     unsettled,
                 }
@@ -266,6 +302,73 @@ impl Claimer {
         if claimed.send(in_hand).is_err() {
             log::error!("claimed messages could not be handed over; their leases will run out");
         }
+    }
+
+    /// Messages come in the order of their urgency, and have their turns in that order.
+    fn admit(&self, recipient: &RecipientId, address: &Address) -> Admission {
+        match (&self.pace, address) {
+            (Some(pace), Address::Known(address)) => {
+                let relays = self.context.controls().relays();
+                let now = self.context.clock.now();
+                pace.admit(recipient, Members::of(address), relays, now)
+            }
+            (None, _) | (Some(_), Address::NoBinding | Address::NobodyIsBound) => {
+                Admission::Uncounted
+            }
+        }
+    }
+
+    fn is_pace_used_up(&self) -> bool {
+        let relays = self.context.controls().relays();
+        let now = self.context.clock.now();
+        self.pace
+            .as_ref()
+            .is_some_and(|pace| pace.is_used_up(relays, now))
+    }
+
+    /// For whom nothing is to be claimed: they have a message under way, or have had their share.
+    fn busy_recipients(&self) -> Vec<RecipientId> {
+        let mut busy = self.slots.busy_recipients();
+        if let Some(pace) = &self.pace {
+            let relays = self.context.controls().relays();
+            busy.extend(pace.turned_away(relays, self.context.clock.now()));
+        }
+        busy
+    }
+
+    /// How long until the other relays know of this one, and take a smaller part of what a recipient may
+    /// have.
+    fn until_others_know(&self) -> Option<Duration> {
+        let is_shared = self.pace.is_some() && self.context.controls().relays() > 1;
+        let left = OTHERS_KNOW_AFTER.saturating_sub(self.began_at.elapsed());
+        (is_shared && !left.is_zero()).then_some(left)
+    }
+
+    /// Counts what all relays have sent: a restart, a run for cron, another relay that comes or goes is
+    /// no reason to give somebody more than the platform shows.
+    async fn remember_the_past(&self) -> Result<(), DbError> {
+        let relays = self.context.controls().relays();
+        let is_untold = |pace: &&RecipientPace| !pace.knows_the_past(relays);
+        let Some(pace) = self.pace.as_ref().filter(is_untold) else {
+            return Ok(());
+        };
+        let (channel, addressing) = (self.channel, self.addressing.clone());
+        let now = self.context.clock.now();
+        let since = now.before(RecipientLimit::HOUR);
+        let past = self.context.database.run(move |connection| {
+            let sent = sent_since(connection, channel, since)?;
+            let recipients: Vec<_> = sent.iter().map(recipient_of).collect();
+            let addresses = addressing.addresses(connection, &recipients)?;
+            Ok::<_, DbError>((sent, addresses))
+        });
+        let (sent, addresses) = past.await?;
+        let sent = sent.iter().zip(&addresses);
+        let sent = sent.filter_map(|(sent, address)| match address {
+            Address::Known(address) => Some((Members::of(address), sent.sent_at)),
+            Address::NoBinding | Address::NobodyIsBound => None,
+        });
+        pace.remember(sent, relays, now);
+        Ok(())
     }
 
     async fn claim(
@@ -285,59 +388,40 @@ impl Claimer {
             channel: self.channel,
             limit,
             limit_below_high,
-            busy_recipients: self.slots.busy_recipients(),
+            busy_recipients: self.busy_recipients(),
             lease: context.config.lease,
             probe_interval: context.config.probe_interval,
             round: self.round,
         };
         let now = context.clock.now().after(CLOCK_TOLERANCE);
-        let app = context.config.mini_program_app();
+        // What is older has been taken back already.
+        self.unanswered.retain(|end| *end > now);
+        let unanswered = self.unanswered.clone();
+        let channel = self.channel;
+        self.unanswered.push(now.after(order.lease));
+        let addressing = self.addressing.clone();
         let addressed = context
             .database
             .write(move |transaction| {
+                for lease_expires_at in unanswered {
+                    give_back_claim(transaction, &order.relay, channel, lease_expires_at)?;
+                }
                 let messages = claim_due(transaction, &order, now)?;
                 if messages.is_empty() {
                     return Ok(Vec::new());
                 }
-                address(transaction.connection(), messages, &app)
+                addressing.address(transaction.connection(), messages)
             })
             .await?;
-        context.health.database_works();
+        self.unanswered.clear();
+        // A disk that is full lets a claim of nothing pass.
+        if !addressed.is_empty() {
+            context.health.database_works();
+        }
         Ok(addressed)
     }
 }
 
-/// Looks up the recipients' identities and the routes, in two queries for the whole batch.
-fn address(
-    connection: &mut DbConnection,
-    messages: Vec<ClaimedMessage>,
-    app: &App,
-) -> Result<Vec<AddressedMessage>, DbError> {
-    let users: HashSet<UserId> = messages
-        .iter()
-        .filter_map(|message| message.recipient_id.as_str().parse().ok())
-        .collect();
-    let addresses = shared::bindings::external_ids(connection, app, users)?;
-    let nobody_is_bound = addresses.is_empty() && !shared::bindings::exist(connection, app)?;
-    let routes: HashMap<(Kind, Channel), Arc<RouteSettings>> = routes(connection)?
-        .into_iter()
-        .map(|route| ((route.kind, route.channel), Arc::new(route.settings)))
-        .collect();
-    Ok(messages
-        .into_iter()
-        .map(|message| {
-            let address = match addresses.get(message.recipient_id.as_str()) {
-                Some(external_id) => Address::Known(external_id.clone()),
-                None if nobody_is_bound => Address::NobodyIsBound,
-                None => Address::NoBinding,
-            };
-            let kind: Option<Kind> = message.kind.parse().ok();
-            let route = kind.and_then(|kind| routes.get(&(kind, message.channel)).cloned());
-            AddressedMessage {
-                message,
-                address,
-                route,
-            }
-        })
-        .collect())
+fn recipient_of(sent: &SentMessage) -> (&RecipientId, &str) {
+    (&sent.recipient_id, &sent.kind)
 }

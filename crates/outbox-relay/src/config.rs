@@ -10,6 +10,7 @@ use shared::db::DatabaseUrl;
 use shared::domain::{App, Channel, ChannelSet};
 use shared::outbox::Retention;
 use shared::telemetry::LogFormat;
+use url::Url;
 
 /// Settings of a relay. Each can be given as a flag or by its environment variable; an empty
 /// variable counts as not given.
@@ -55,6 +56,30 @@ pub struct Config {
     /// Where the WeChat platform is; the sandbox or a proxy in front of it
     #[arg(long, env = "WECHAT_API_URL", default_value = wechat::DEFAULT_BASE_URL)]
     pub wechat_api_url: String,
+
+    /// The WeCom corporation's id; with the application's id and secret, enables the channel wecom_app
+    #[arg(long, env = "WECOM_CORPID", default_value = "", value_parser = trimmed)]
+    pub wecom_corpid: String,
+
+    /// The WeCom application's number, such as 1000002
+    #[arg(long, env = "WECOM_AGENTID", value_parser = agentid)]
+    pub wecom_agentid: Option<u32>,
+
+    /// The WeCom application's secret
+    #[arg(long, env = "WECOM_SECRET", default_value = "", hide_env_values = true, value_parser = secret)]
+    pub wecom_secret: SecretString,
+
+    /// What stands after key= in the address of a WeCom group robot; enables the channel wecom_robot
+    #[arg(long, env = "WECOM_ROBOT_KEY", default_value = "", hide_env_values = true, value_parser = secret)]
+    pub wecom_robot_key: SecretString,
+
+    /// Where WeCom is; the sandbox or a proxy in front of it
+    #[arg(long, env = "WECOM_API_URL", default_value = wechat::WECOM_BASE_URL)]
+    pub wecom_api_url: String,
+
+    /// Where the CRM is in the web: links in WeCom messages begin with it; without it there are none
+    #[arg(long, env = "CRM_URL", value_parser = web_address)]
+    pub crm_url: Option<Url>,
 
     /// How long one connection to a platform may take
     #[arg(long, env = "CONNECT_TIMEOUT", default_value = "2s", value_parser = duration)]
@@ -113,6 +138,9 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionalAddress(pub Option<SocketAddr>);
 
+/// How many settings the channel wecom_app needs.
+const WECOM_APP_NEEDS: usize = 3;
+
 /// Settings that contradict each other, with the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -153,7 +181,53 @@ impl Config {
         if self.wechat_appid.is_empty() && !self.wechat_cloud_env.is_empty() {
             return invalid("WECHAT_CLOUD_ENV needs WECHAT_APPID and WECHAT_SECRET".to_owned());
         }
+        self.validate_wecom()
+    }
+
+    fn validate_wecom(&self) -> Result<(), InvalidConfig> {
+        let invalid = |text: String| Err(InvalidConfig(text));
+        let missing = self.lacks(Channel::WecomApp);
+        if missing.is_empty() {
+            if self.wecom_app().as_str().parse::<App>().is_err() {
+                let text = "WECOM_CORPID: only letters, digits, - and _, at most 64";
+                return invalid(text.to_owned());
+            }
+        } else if missing.len() < WECOM_APP_NEEDS {
+            return invalid(format!(
+                "WECOM_CORPID, WECOM_AGENTID and WECOM_SECRET must be given together; missing: {}",
+                missing.join(", ")
+            ));
+        }
+        let key = self.wecom_robot_key.expose_secret();
+        if !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            let text = "WECOM_ROBOT_KEY: only what stands after key= in the robot's address, letters, digits and -";
+            return invalid(text.to_owned());
+        }
         Ok(())
+    }
+
+    /// The variables that a channel needs and that are not given.
+    pub fn lacks(&self, channel: Channel) -> Vec<&'static str> {
+        let is_empty = |secret: &SecretString| secret.expose_secret().is_empty();
+        let needs = match channel {
+            Channel::WechatSubscribe => vec![
+                ("WECHAT_APPID", self.wechat_appid.is_empty()),
+                ("WECHAT_SECRET", is_empty(&self.wechat_secret)),
+            ],
+            Channel::WechatCloud => vec![
+                ("WECHAT_APPID", self.wechat_appid.is_empty()),
+                ("WECHAT_SECRET", is_empty(&self.wechat_secret)),
+                ("WECHAT_CLOUD_ENV", self.wechat_cloud_env.is_empty()),
+            ],
+            Channel::WecomApp => vec![
+                ("WECOM_CORPID", self.wecom_corpid.is_empty()),
+                ("WECOM_AGENTID", self.wecom_agentid.is_none()),
+                ("WECOM_SECRET", is_empty(&self.wecom_secret)),
+            ],
+            Channel::WecomRobot => vec![("WECOM_ROBOT_KEY", is_empty(&self.wecom_robot_key))],
+        };
+        let missing = needs.into_iter().filter(|(_, is_missing)| *is_missing);
+        missing.map(|(variable, _)| variable).collect()
     }
 
     /// How long finished messages are kept.
@@ -167,20 +241,20 @@ impl Config {
 
     /// The channels that have what they need.
     pub fn configured_channels(&self) -> ChannelSet {
-        let mini_program = !self.wechat_appid.is_empty();
-        let cloud = mini_program && !self.wechat_cloud_env.is_empty();
-        [
-            (Channel::WechatSubscribe, mini_program),
-            (Channel::WechatCloud, cloud),
-        ]
-        .into_iter()
-        .filter_map(|(channel, configured)| configured.then_some(channel))
-        .collect()
+        let channels = Channel::ALL.iter().copied();
+        channels
+            .filter(|channel| self.lacks(*channel).is_empty())
+            .collect()
     }
 
-    /// The application in which a channel's recipients have an identity.
+    /// The application in which the recipients of the mini program's channels have an identity.
     pub fn mini_program_app(&self) -> App {
         App::mini_program(&self.wechat_appid)
+    }
+
+    /// The application in which users have an identity for the channel wecom_app.
+    pub fn wecom_app(&self) -> App {
+        App::wecom(&self.wecom_corpid)
     }
 }
 
@@ -196,6 +270,22 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a value parser")]
 fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
     Ok(text.trim().to_owned())
+}
+
+fn agentid(text: &str) -> Result<u32, &'static str> {
+    let number = text.trim().parse();
+    number.map_err(|_| "the application's number, such as 1000002, is wanted")
+}
+
+fn web_address(text: &str) -> Result<Url, &'static str> {
+    const WANTED: &str = "an address that begins with https:// and has no ? and no # is wanted";
+    let url = Url::parse(text.trim()).map_err(|_| WANTED)?;
+    let is_plain = url.query().is_none() && url.fragment().is_none();
+    if matches!(url.scheme(), "http" | "https") && is_plain {
+        Ok(url)
+    } else {
+        Err(WANTED)
+    }
 }
 
 fn optional_address(text: &str) -> Result<OptionalAddress, std::net::AddrParseError> {
@@ -234,11 +324,53 @@ mod tests {
                 &["--wechat-cloud-env", "prod"],
                 "WECHAT_CLOUD_ENV needs WECHAT_APPID",
             ),
+            (
+                &["--wecom-corpid", "ww1"],
+                "must be given together; missing: WECOM_AGENTID, WECOM_SECRET",
+            ),
+            (
+                &["--wecom-corpid", "ww1", "--wecom-agentid", "1000002"],
+                "missing: WECOM_SECRET",
+            ),
+            (
+                &[
+                    "--wecom-corpid",
+                    "ww 1",
+                    "--wecom-agentid",
+                    "1",
+                    "--wecom-secret",
+                    "s",
+                ],
+                "WECOM_CORPID: only letters",
+            ),
+            (
+                &[
+                    "--wecom-robot-key",
+                    "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1",
+                ],
+                "WECOM_ROBOT_KEY: only what stands after key=",
+            ),
         ] {
             let error = config(arguments).validate().unwrap_err().to_string();
             assert!(error.contains(problem), "{arguments:?}: {error}");
         }
         config(&[]).validate().unwrap();
+    }
+
+    #[test]
+    fn what_is_no_number_or_no_address_is_refused_at_once() {
+        for (arguments, wanted) in [
+            (
+                ["--wecom-agentid", "sales"],
+                "the application's number, such as 1000002",
+            ),
+            (["--crm-url", "crm.example.com"], "begins with https://"),
+            (["--crm-url", "https://crm.example.com/#/"], "no #"),
+        ] {
+            let all = ["relay", "--database-url", "sqlite:x.db"];
+            let error = Config::try_parse_from(all.iter().chain(&arguments)).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
     }
 
     #[test]
@@ -258,6 +390,22 @@ mod tests {
                 .configured_channels()
                 .contains(Channel::WechatCloud)
         );
+        let app = [
+            "--wecom-corpid",
+            "ww1",
+            "--wecom-agentid",
+            "1000002",
+            "--wecom-secret",
+            "s",
+        ];
+        assert_eq!(
+            config(&app).configured_channels(),
+            ChannelSet::default().with(Channel::WecomApp)
+        );
+        assert_eq!(
+            config(&["--wecom-robot-key", "693a91f6"]).configured_channels(),
+            ChannelSet::default().with(Channel::WecomRobot)
+        );
     }
 
     #[test]
@@ -270,6 +418,10 @@ mod tests {
                 "--wechat-appid",
                 "wx1",
                 "--wechat-secret",
+                "geheim",
+                "--wecom-secret",
+                "geheim",
+                "--wecom-robot-key",
                 "geheim"
             ])
         );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shared::clock::{Clock, DatabaseClock};
 use shared::db::Database;
-use shared::domain::{Channel, RelayName, UtcTimestamp};
+use shared::domain::{Channel, ChannelSet, RelayName, UtcTimestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// Changes when somebody has committed something for the relays.
     pub(crate) wake: watch::Receiver<()>,
+    /// Changes when a look has found due messages on a channel; one for each channel.
+    pub(crate) due: [watch::Sender<()>; Channel::ALL.len()],
     pub(crate) platforms: Platforms,
     pub(crate) liveness: Liveness,
     pub(crate) health: Health,
@@ -92,6 +94,13 @@ impl Context {
         let now = self.clock.now();
         let mut breaker = breaker.lock().unwrap_or_else(PoisonError::into_inner);
         breaker.record(transport, now)
+    }
+
+    /// Something is due on these channels: their claimers are to look.
+    pub(crate) fn point_out(&self, due: ChannelSet) {
+        for channel in due.iter() {
+            self.due[channel as usize].send_replace(());
+        }
     }
 
     /// About this long: relays that started together should not ask together.

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use wechat::CallError;
 use wechat::errcode::{Api, RuleOrigin, Rules};
 
-use crate::channel::{AddressedMessage, PreparedRequest, prepare};
+use crate::channel::{Address, AddressedMessage, PreparedRequest, named, prepare};
 use crate::claimer::MessageInHand;
 use crate::context::Context;
+use crate::recipient_pace::Admission;
 use crate::slots::{Capacity, Unsettled};
 use crate::verdict::{Circumstances, Judgement, SendOutcome, judge};
 
@@ -113,11 +114,18 @@ impl Waiting {
 }
 
 async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessage {
-    let settlement = deliver(&context, &message.addressed, message.claimed_at).await;
-    drop(message.slot);
+    let MessageInHand {
+        addressed,
+        claimed_at,
+        admission,
+        slot,
+        unsettled,
+    } = message;
+    let settlement = deliver(&context, &addressed, claimed_at, admission).await;
+    drop(slot);
     FinishedMessage {
         settlement,
-        unsettled: message.unsettled,
+        unsettled,
     }
 }
 
@@ -126,13 +134,14 @@ async fn deliver(
     context: &Context,
     addressed: &AddressedMessage,
     claimed_at: Instant,
+    admission: Admission,
 ) -> Settlement {
     let message = &addressed.message;
     let started_at = context.clock.now();
     let started = Instant::now();
     let controls = context.controls();
-    let reason_not_to_send = || reason_not_to_send(context, addressed, claimed_at);
-    let outcome = match prepare(addressed) {
+    let reason_not_to_send = || reason_not_to_send(context, addressed, claimed_at, &admission);
+    let outcome = match prepare(addressed, context.config.crm_url.as_ref()) {
         Ok(request) => match reason_not_to_send() {
             None => {
                 let rules = controls.rules();
@@ -150,10 +159,17 @@ async fn deliver(
         Err(outcome) => outcome,
     };
     let duration = started.elapsed();
+    if let Admission::Turn(turn) = admission
+        && outcome.was_written()
+    {
+        turn.used(context.clock.now());
+    }
     let judgement = judge(
         &outcome,
         &Circumstances {
             message,
+            recipients: shown_recipients(addressed).as_deref(),
+            hold: addressed.hold.as_ref(),
             policy: &RetryPolicy::default(),
             unknown_outcome: controls.unknown_outcome(message.channel),
             rules: controls.rules(),
@@ -178,6 +194,16 @@ async fn deliver(
             errcode: judgement.errcode,
             error: judgement.error,
         },
+        refused_recipients: judgement.refused_recipients,
+    }
+}
+
+/// The recipients as the platform knows them. An openid is not for anybody's eyes; a WeCom user id is
+/// what an administrator looks for.
+fn shown_recipients(addressed: &AddressedMessage) -> Option<String> {
+    match (addressed.message.channel, &addressed.address) {
+        (Channel::WecomApp, Address::Known(user_ids)) => Some(named(user_ids.split('|'))),
+        _ => None,
     }
 }
 
@@ -186,6 +212,7 @@ fn reason_not_to_send(
     context: &Context,
     addressed: &AddressedMessage,
     claimed_at: Instant,
+    admission: &Admission,
 ) -> Option<&'static str> {
     // A token, the message, a new token, the message again.
     let end_at_the_latest = context
@@ -198,6 +225,8 @@ fn reason_not_to_send(
         Some("the relay could not renew its heartbeat")
     } else if context.is_held(addressed.message.channel) {
         Some("the channel is held")
+    } else if matches!(admission, Admission::TurnedAway) {
+        Some("the recipient has had as many messages as the platform shows")
     } else if addressed
         .message
         .lease_expires_at
@@ -258,8 +287,10 @@ async fn open_breaker(context: &Context, channel: Channel, pause: Duration, erro
 
 fn api_of(channel: Channel) -> Api {
     match channel {
+        Channel::WechatSubscribe => Api::SubscribeSend,
         Channel::WechatCloud => Api::CloudFunction,
-        Channel::WechatSubscribe | Channel::WecomApp | Channel::WecomRobot => Api::SubscribeSend,
+        Channel::WecomApp => Api::WecomSend,
+        Channel::WecomRobot => Api::WecomRobot,
     }
 }
 
@@ -292,6 +323,9 @@ fn observe(context: &Context, addressed: &AddressedMessage, judgement: &Judgemen
             .delivery_seconds
             .with_label_values(&[channel])
             .observe(waited.as_secs_f64());
+    }
+    if judgement.refused_recipients.is_some() {
+        log::warn!(outbox_id:% = message.id, channel; "the platform left out recipients of message {}: a failed message of their own stands for them", message.id);
     }
     if let Verdict::Released { hold: Some(hold) } = &judgement.verdict
         && !context.set_held(message.channel, true)

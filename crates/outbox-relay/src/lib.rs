@@ -3,17 +3,21 @@
 //! ```text
 //!  claimer ─► dispatcher (per channel: slots, one per recipient) ─► settler ─► database
 //!                  prepare ─► send ─► judge                       (one batch per few ms)
-//!  rescuer: heartbeat, leases that are over, messages that expired   pruner: old finished rows
+//!  pulse: heartbeat, what is due ─► claimer, what is over or expired ─► rescuer
+//!  pruner: old finished rows
 //! ```
 //!
 //! - [`relay`] starts and stops all of it
 //! - [`claimer`](mod@claimer), [`dispatcher`](mod@dispatcher), [`settler`](mod@settler),
-//!   [`rescuer`](mod@rescuer) and [`pruner`](mod@pruner) are the tasks
+//!   [`pulse`](mod@pulse), [`rescuer`](mod@rescuer) and [`pruner`](mod@pruner) are the tasks
 //! - [`controls`](mod@controls) is what operators set while it runs; [`breaker`](mod@breaker) and
-//!   [`rate_limiter`](mod@rate_limiter) decide when a channel is left alone
-//! - [`channel`] knows how each channel prepares and sends; [`verdict`] what an answer means
+//!   [`rate_limiter`](mod@rate_limiter) decide when a channel is left alone,
+//!   [`recipient_pace`](mod@recipient_pace) when a recipient is
+//! - [`addressing`](mod@addressing) knows who recipients are on the platforms, [`channel`] how each
+//!   channel prepares and sends, [`verdict`] what an answer means
 //! - [`health`] shows the process to the outside; [`cli`] is the operators' command line
 
+mod addressing;
 mod breaker;
 pub mod channel;
 mod claimer;
@@ -26,7 +30,9 @@ pub mod health;
 mod liveness;
 mod metrics;
 mod pruner;
+mod pulse;
 mod rate_limiter;
+mod recipient_pace;
 pub mod relay;
 mod rescuer;
 mod settler;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbox_relay::cli;
 use shared::command_line::settings_of_this_process;
-use tokio::runtime::Runtime;
+use tokio::runtime;
 
 /// How long to wait, at the end, for what is still running on other threads: a connection that is
 /// being tried holds nothing worth keeping.
@@ -26,7 +26,10 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let settings = settings_of_this_process();
-    let runtime = Runtime::new()?;
+    // One thread for everything but the database: what passes from task to task then wakes nobody.
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(cli::run(settings));
     runtime.shutdown_timeout(THREADS_WAIT_MAX);
     done

@@ -25,7 +25,7 @@ use crate::health::{self, Health};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::pruner::prune_messages;
-use crate::rescuer::rescue_messages;
+use crate::pulse::keep_pulse;
 use crate::settler::settle_messages;
 
 /// How long the heartbeat and the health endpoints may take to end.
@@ -98,7 +98,8 @@ impl Relay {
             .transpose()?;
         let channels = config.configured_channels();
         let context = Arc::new(Context {
-            platforms: Platforms::new(&config).context("WECHAT_API_URL or a time-out")?,
+            platforms: Platforms::new(&config)
+                .context("WECHAT_API_URL, WECOM_API_URL or a time-out")?,
             metrics: Metrics::new()?,
             liveness: Liveness::new(),
             health: Health::default(),
@@ -109,6 +110,7 @@ impl Relay {
             controls: RwLock::new(Arc::new(controls)),
             breakers: Default::default(),
             wake: database.listen().await.context("listening for signals")?,
+            due: Default::default(),
             name,
             config,
             database,
@@ -117,7 +119,7 @@ impl Relay {
         });
         announce(&context, channels, address);
         let delivery = tokio::spawn(deliver(Arc::clone(&context), channels, until));
-        let mut background = vec![tokio::spawn(rescue_messages(Arc::clone(&context)))];
+        let mut background = vec![tokio::spawn(keep_pulse(Arc::clone(&context)))];
         background.push(tokio::spawn(prune_messages(Arc::clone(&context))));
         if let Some(listener) = listener {
             background.push(tokio::spawn(health::serve_health(
@@ -237,13 +239,10 @@ fn announce(context: &Context, channels: ChannelSet, address: Option<SocketAddr>
         |address| format!("http://{address}"),
     );
     log::info!(relay:% = context.name; "relay {} started on {}, channels: {}, health: {where_}", context.name, context.database.url(), on.join(", "));
-    let missing = [
-        (Channel::WechatSubscribe, "WECHAT_APPID and WECHAT_SECRET"),
-        (Channel::WechatCloud, "WECHAT_CLOUD_ENV"),
-    ];
-    for (channel, variables) in missing {
-        if !channels.contains(channel) {
-            log::warn!(channel:%; "channel {channel} is disabled: {variables} not given");
+    for &channel in Channel::ALL {
+        let missing = context.config.lacks(channel);
+        if !missing.is_empty() {
+            log::warn!(channel:%; "channel {channel} is disabled: {} not given", missing.join(", "));
         }
     }
 }

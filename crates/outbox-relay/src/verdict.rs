@@ -1,48 +1,28 @@
 //! What an answer means: pure, without I/O, clock or randomness of its own.
 
+mod outcome;
+
 use std::time::Duration;
 
-use shared::domain::UtcTimestamp;
-use shared::outbox::{HoldCause, HoldOrder, Outcome, RetryPolicy, UnknownOutcomePolicy, Verdict};
-use wechat::errcode::{self, Api, Class, RetryPace, Rule, RuleOrigin, Rules};
+use shared::domain::{Channel, UtcTimestamp};
+use shared::outbox::{
+    ClaimedMessage, Hold, HoldCause, HoldOrder, Outcome, RefusedRecipients, RetryPolicy,
+    UnknownOutcomePolicy, Verdict,
+};
+use wechat::errcode::{self, AlsoBroken, Api, Class, RetryPace, Rule, RuleOrigin, Rules, WaitFor};
 use wechat::{CallError, CloudFunctionAnswer, TokenError};
 
-use shared::outbox::ClaimedMessage;
-
-/// How an attempt ended, before anybody has judged it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// The platform took the message.
-    Accepted {
-        /// Its id there, if it told one.
-        provider_message_id: Option<String>,
-    },
-    /// The call failed.
-    Failed {
-        /// Which call.
-        api: Api,
-        /// How.
-        error: CallError,
-    },
-    /// There was no token to call with; nothing was sent.
-    NoToken(TokenError),
-    /// The cloud function ran and answered this.
-    FunctionAnswered(CloudFunctionAnswer),
-    /// Nothing can be sent for this recipient; the reason.
-    NoRecipient(&'static str),
-    /// No user at all has an identity in the app: the configuration is wrong, not the recipient.
-    NobodyIsBound,
-    /// The message cannot be put into the channel's form; what is wrong with it.
-    Unpreparable(String),
-    /// Not tried, for a reason that is not the message's.
-    NotTried(&'static str),
-}
+pub use outcome::{SendOutcome, Transport, asks_for_a_new_token};
 
 /// What the judge knows besides the outcome.
 #[derive(Debug, Clone)]
 pub struct Circumstances<'a> {
     /// The message, as claimed.
     pub message: &'a ClaimedMessage,
+    /// The recipients as the platform knows them, where that may be shown to a person.
+    pub recipients: Option<&'a str>,
+    /// The hold on the channel that the message was to probe.
+    pub hold: Option<&'a Hold>,
     /// How often and how soon to repeat.
     pub policy: &'a RetryPolicy,
     /// What becomes of a message that may have been delivered.
@@ -74,6 +54,8 @@ pub struct Judgement {
     pub error: Option<String>,
     /// Whether the code is one that no rule was written for.
     pub origin: RuleOrigin,
+    /// For whom of its recipients an accepted message was not accepted.
+    pub refused_recipients: Option<RefusedRecipients>,
 }
 
 /// A repeat that would not help soon waits at least this long.
@@ -85,58 +67,8 @@ const SOON: Duration = Duration::from_millis(1_000);
 /// The words with which the cloud function says that the recipient cannot be reached.
 const FUNCTION_KNOWS_NO_RECIPIENT: [&str; 2] = ["未找到用户", "用户未绑定微信"];
 
-/// What an outcome says about the way to the platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// The platform answered.
-    Works,
-    /// It could not be reached, or did not answer.
-    Failed,
-    /// Nothing was sent.
-    NotTried,
-}
-
-impl SendOutcome {
-    /// What it says about the way to the platform.
-    pub fn transport(&self) -> Transport {
-        match self {
-            Self::Accepted { .. }
-            | Self::FunctionAnswered(_)
-            | Self::Failed {
-                error: CallError::Refused { .. },
-                ..
-            }
-            | Self::NoToken(TokenError::Rejected { .. }) => Transport::Works,
-            Self::Failed {
-                error: CallError::NotSent { .. } | CallError::NoAnswer { .. },
-                ..
-            }
-            | Self::NoToken(TokenError::Unreachable { .. }) => Transport::Failed,
-            Self::NoRecipient(_)
-            | Self::NobodyIsBound
-            | Self::Unpreparable(_)
-            | Self::NotTried(_) => Transport::NotTried,
-        }
-    }
-}
-
-/// Whether the outcome asks for a new token and a second try.
-pub fn asks_for_a_new_token(outcome: &SendOutcome, rules: &Rules) -> bool {
-    match outcome {
-        SendOutcome::Failed {
-            api,
-            error: CallError::Refused { errcode, .. },
-        } => rules.rule(*api, *errcode).class == Class::Token,
-        SendOutcome::Failed { .. }
-        | SendOutcome::Accepted { .. }
-        | SendOutcome::NoToken(_)
-        | SendOutcome::FunctionAnswered(_)
-        | SendOutcome::NoRecipient(_)
-        | SendOutcome::NobodyIsBound
-        | SendOutcome::Unpreparable(_)
-        | SendOutcome::NotTried(_) => false,
-    }
-}
+/// The rule for recipients who are left out of what is accepted.
+const REFUSED_RECIPIENTS: &str = "wecom_send/refused_recipients";
 
 /// Judges an attempt.
 pub fn judge(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Judgement {
@@ -160,6 +92,20 @@ fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Ju
         SendOutcome::Accepted {
             provider_message_id,
         } => accepted(provider_message_id.clone()),
+        SendOutcome::AcceptedForSome {
+            provider_message_id,
+            refused,
+        } => Judgement {
+            rule: REFUSED_RECIPIENTS.to_owned(),
+            errcode: Some(0),
+            error: Some(refused.error.clone()),
+            refused_recipients: Some(refused.clone()),
+            ..accepted(provider_message_id.clone())
+        },
+        SendOutcome::AcceptedForNobody { refused } => Judgement {
+            errcode: Some(0),
+            ..plain(Verdict::Refused, REFUSED_RECIPIENTS, &refused.error)
+        },
         SendOutcome::Failed {
             api,
             error:
@@ -197,9 +143,13 @@ fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Ju
             reason,
             *http_status,
         ),
-        SendOutcome::NoToken(TokenError::Rejected { errcode, errmsg }) => {
+        SendOutcome::NoToken(TokenError::Rejected {
+            api,
+            errcode,
+            errmsg,
+        }) => {
             // Whatever happened, no message left: the outcome is known.
-            without_doubt(by_rule(Api::Token, *errcode, errmsg, circumstances))
+            without_doubt(by_rule(*api, *errcode, errmsg, circumstances))
         }
         SendOutcome::NoToken(TokenError::Unreachable {
             reason,
@@ -227,20 +177,32 @@ fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Ju
 }
 
 fn nobody_is_bound(circumstances: &Circumstances<'_>) -> Judgement {
-    let reason = "no user has a binding for this app; check WECHAT_APPID, or bind the users";
-    let hold = HoldOrder {
-        channel: circumstances.message.channel,
-        cause: HoldCause::Platform,
-        reason: reason.to_owned(),
-        errcode: None,
-        probe_at: Some(circumstances.now.after(circumstances.probe_interval)),
-        held_by: circumstances.relay.to_owned(),
+    const RULE: &str = "recipient/nobody_is_bound";
+    let channel = circumstances.message.channel;
+    let probe_at = circumstances.now.after(circumstances.probe_interval);
+    let because = |variable| {
+        format!("no user has a binding for this app; check {variable}, or bind the users")
     };
-    plain(
-        Verdict::Released { hold: Some(hold) },
-        "recipient/nobody_is_bound",
-        reason,
-    )
+    match channel {
+        // Others on this channel need no binding, and must not wait for one.
+        Channel::WecomApp | Channel::WecomRobot => plain(
+            Verdict::Postponed { due_at: probe_at },
+            RULE,
+            &because("WECOM_CORPID"),
+        ),
+        Channel::WechatSubscribe | Channel::WechatCloud => {
+            let reason = because("WECHAT_APPID");
+            let hold = HoldOrder {
+                channel,
+                cause: HoldCause::Platform,
+                reason: reason.clone(),
+                errcode: None,
+                probe_at: Some(probe_at),
+                held_by: circumstances.relay.to_owned(),
+            };
+            plain(Verdict::Released { hold: Some(hold) }, RULE, &reason)
+        }
+    }
 }
 
 fn accepted(provider_message_id: Option<String>) -> Judgement {
@@ -253,6 +215,7 @@ fn accepted(provider_message_id: Option<String>) -> Judgement {
         http_status: None,
         error: None,
         origin: RuleOrigin::Table,
+        refused_recipients: None,
     }
 }
 
@@ -264,6 +227,7 @@ fn plain(verdict: Verdict, rule: &str, reason: &str) -> Judgement {
         http_status: None,
         error: Some(reason.to_owned()),
         origin: RuleOrigin::Table,
+        refused_recipients: None,
     }
 }
 
@@ -329,6 +293,10 @@ fn function_answered(answer: &CloudFunctionAnswer, circumstances: &Circumstances
 
 fn by_rule(api: Api, errcode: i64, errmsg: &str, circumstances: &Circumstances<'_>) -> Judgement {
     let rule = circumstances.rules.rule(api, errcode);
+    let mut error = explained(&rule, errmsg);
+    if let (AlsoBroken::Binding, Some(recipients)) = (rule.also_broken, circumstances.recipients) {
+        error.push_str(&format!(": {recipients}"));
+    }
     Judgement {
         verdict: verdict_of(&rule, errmsg, circumstances),
         rule: match rule.origin {
@@ -337,8 +305,9 @@ fn by_rule(api: Api, errcode: i64, errmsg: &str, circumstances: &Circumstances<'
         },
         errcode: Some(errcode),
         http_status: None,
-        error: Some(explained(&rule, errmsg)),
+        error: Some(error),
         origin: rule.origin,
+        refused_recipients: None,
     }
 }
 
@@ -369,13 +338,8 @@ fn verdict_of(rule: &Rule, errmsg: &str, circumstances: &Circumstances<'_>) -> V
             due_at: now.after(SOON.mul_f64(1.0 + circumstances.jitter.clamp(0.0, 1.0))),
         },
         Class::Wait(wait) => {
-            let unix_seconds = now.to_datetime().timestamp();
-            held(
-                rule,
-                errmsg,
-                circumstances,
-                now.after(wait.pause_from(unix_seconds)),
-            )
+            let probe_at = end_of(wait, rule.errcode, errmsg, circumstances);
+            held(rule, errmsg, circumstances, probe_at)
         }
         Class::Halt => held(
             rule,
@@ -388,6 +352,22 @@ fn verdict_of(rule: &Rule, errmsg: &str, circumstances: &Circumstances<'_>) -> V
         Class::Resubscribe if circumstances.message.outcome_unknown => Verdict::PresumedAccepted,
         Class::Resubscribe => Verdict::Pointless,
     }
+}
+
+/// When to try again after a limit was reached; later each time, where nobody knows which limit.
+fn end_of(
+    wait: WaitFor,
+    errcode: i64,
+    errmsg: &str,
+    circumstances: &Circumstances<'_>,
+) -> UtcTimestamp {
+    let now = circumstances.now;
+    let lasted = circumstances
+        .hold
+        .filter(|hold| hold.errcode == Some(errcode))
+        .map_or(Duration::ZERO, |hold| now.since(hold.held_since));
+    let unix_seconds = now.to_datetime().timestamp();
+    now.after(wait.after(errmsg, lasted).pause_from(unix_seconds))
 }
 
 fn held(
@@ -409,11 +389,11 @@ fn held(
 }
 
 /// The platform's words, ours, and what to do.
-fn explained(rule: &Rule, errmsg: &str) -> String {
+pub(crate) fn explained(rule: &Rule, errmsg: &str) -> String {
     let mut text = format!("errcode {}: {errmsg} ({})", rule.errcode, rule.meaning);
     if !rule.advice.is_empty() {
         text.push_str("; ");
-        text.push_str(rule.advice);
+        text.push_str(&rule.advice_on(errmsg));
     }
     text
 }

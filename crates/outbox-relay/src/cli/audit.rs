@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use humantime::format_duration;
 use shared::db::{Database, DbError, dialect};
 use shared::outbox::{AuditReport, Expected, Finding, audit};
 
 use super::table::{Format, say, say_json, table};
+use crate::Config;
 
 /// A person reads no more.
 const SHOWN_MAX: usize = 100;
@@ -24,8 +26,26 @@ pub struct AuditArguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: AuditArguments, database: &Database) -> anyhow::Result<()> {
+pub(super) async fn run(
+    arguments: AuditArguments,
+    config: &Config,
+    database: &Database,
+) -> anyhow::Result<()> {
     let (since, margin) = (arguments.since, arguments.margin);
+    let kept = config
+        .keep_sent
+        .min(config.keep_failed)
+        .min(config.keep_skipped);
+    if since > kept {
+        bail!(
+            "--since reaches back {}, but relays delete finished messages after {} (the shortest of \
+             KEEP_SENT, KEEP_FAILED and KEEP_SKIPPED), which would look like missing ones; give at \
+             most --since {}",
+            format_duration(since),
+            format_duration(kept),
+            format_duration(kept).to_string().replace(' ', "")
+        );
+    }
     let report = database
         .run(move |connection| {
             let now = dialect::database_time(connection)?;

@@ -5,8 +5,8 @@ use serde_json::json;
 use shared::db::{Database, dialect};
 use shared::domain::Channel;
 use shared::outbox::{
-    ChannelSettings, Hold, UnknownOutcomePolicy, channel_settings, hold_by_operator, holds,
-    lift_by_operator, set_channel,
+    ChannelSettings, Hold, RecipientLimit, UnknownOutcomePolicy, channel_settings,
+    hold_by_operator, holds, lift_by_operator, set_channel,
 };
 
 use super::operator;
@@ -42,7 +42,8 @@ struct SetArguments {
     /// with
     #[arg(long, value_parser = number_or("default", 4_096))]
     concurrency: Option<Limit>,
-    /// Messages per minute, of all relays together: 1 to 6000000, or `none`
+    /// Messages per minute, of all relays together: 1 to 6000000, or `none`; wecom_robot has 20 unless
+    /// it is set otherwise
     #[arg(long, value_parser = number_or("none", 6_000_000))]
     rate_per_minute: Option<Limit>,
 }
@@ -87,6 +88,8 @@ struct ChannelState {
     settings: ChannelSettings,
     /// Whether this command's own environment has what the channel needs.
     configured: bool,
+    /// What the platform shows one recipient; relays keep to it.
+    recipient_limit: Option<RecipientLimit>,
     hold: Option<Hold>,
 }
 
@@ -112,6 +115,7 @@ async fn show(format: Format, config: &Config, database: &Database) -> anyhow::R
         .into_iter()
         .map(|settings| ChannelState {
             configured: configured.contains(settings.channel),
+            recipient_limit: RecipientLimit::of(settings.channel),
             hold: holds
                 .iter()
                 .find(|hold| hold.channel == settings.channel)
@@ -129,6 +133,7 @@ async fn show(format: Format, config: &Config, database: &Database) -> anyhow::R
                     "unknown outcome",
                     "concurrency",
                     "per minute",
+                    "per recipient",
                     "hold",
                 ],
                 states.iter().map(line),
@@ -147,6 +152,11 @@ fn line(state: &ChannelState) -> Vec<String> {
         set.concurrency
             .map_or_else(|| "default".to_owned(), |number| number.to_string()),
         or_dash(set.rate_per_minute),
+        or_dash(
+            state
+                .recipient_limit
+                .map(|limit| format!("{}/min, {}/h", limit.per_minute, limit.per_hour)),
+        ),
         or_dash(state.hold.as_ref().map(|hold| {
             let until = hold.probe_at.map_or_else(
                 || "somebody lifts it".to_owned(),

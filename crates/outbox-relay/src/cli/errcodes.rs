@@ -18,7 +18,8 @@ pub enum ErrcodesCommand {
     },
     /// Show what a code means now
     Show {
-        /// The call it comes back from: token, subscribe_send, cloud_function or code_to_session
+        /// The call it comes back from: token, subscribe_send, cloud_function, code_to_session,
+        /// wecom_token, wecom_send, wecom_agent or wecom_robot
         api: Api,
         /// The platform's code
         #[arg(allow_negative_numbers = true)]
@@ -26,13 +27,14 @@ pub enum ErrcodesCommand {
     },
     /// Set what a code means; relays follow within seconds
     Set {
-        /// The call it comes back from: token, subscribe_send, cloud_function or code_to_session
+        /// The call it comes back from: token, subscribe_send, cloud_function, code_to_session,
+        /// wecom_token, wecom_send, wecom_agent or wecom_robot
         api: Api,
         /// The platform's code
         #[arg(allow_negative_numbers = true)]
         errcode: i64,
-        /// ok, retry, retry_soon, retry_slow, token, wait:<seconds>, wait_midnight, dead,
-        /// resubscribe or halt
+        /// ok, retry, retry_soon, retry_slow, token, wait:<seconds>, wait_midnight, wait_window,
+        /// dead, resubscribe or halt
         class: Class,
         /// Why, for whoever looks later
         #[arg(long)]
@@ -100,7 +102,7 @@ async fn show(api: Api, errcode: i64, database: &Database) -> anyhow::Result<()>
         None => say(&format!("class {}", of_program.class)),
     }
     if !of_program.advice.is_empty() {
-        say(of_program.advice);
+        say(&of_program.advice_on(""));
     }
     Ok(())
 }

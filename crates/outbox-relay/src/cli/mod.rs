@@ -7,6 +7,7 @@ mod errcodes;
 mod outbox;
 mod relays;
 mod table;
+mod test_send;
 
 use clap::{Parser, Subcommand};
 use shared::db::{Database, PoolOptions, migrations};
@@ -23,6 +24,7 @@ pub use doctor::DoctorArguments;
 pub use errcodes::ErrcodesCommand;
 pub use outbox::OutboxCommand;
 pub use relays::RelaysArguments;
+pub use test_send::TestSendArguments;
 
 /// Delivers the outbox and lets operators look at it and repair it.
 #[derive(Debug, Parser)]
@@ -62,6 +64,8 @@ pub enum Command {
     Relays(RelaysArguments),
     /// Check everything that a delivery needs, and say what to do; sends nothing.
     Doctor(DoctorArguments),
+    /// Send one message that is clearly marked as a test, and say step by step how it went.
+    TestSend(TestSendArguments),
     /// Compare assignments with their notifications and messages.
     Audit(AuditArguments),
     /// Bring the database schema up to date.
@@ -86,7 +90,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Errcodes(command) => errcodes::run(command, &open(&cli.config).await?).await,
         Command::Relays(arguments) => relays::run(arguments, &open(&cli.config).await?).await,
         Command::Doctor(arguments) => doctor::run(arguments, &cli.config).await,
-        Command::Audit(arguments) => audit::run(arguments, &open(&cli.config).await?).await,
+        Command::TestSend(arguments) => test_send::run(arguments, &cli.config).await,
+        Command::Audit(arguments) => {
+            audit::run(arguments, &cli.config, &open(&cli.config).await?).await
+        }
         Command::Migrate => {
             let database =
                 Database::connect(&cli.config.database_url, PoolOptions::default()).await?;
