@@ -47,6 +47,19 @@ pub struct Config {
     #[arg(long, env = "WECHAT_CLOUD_ENV", default_value = "", hide_default_value = true, value_parser = optional::<String>)]
     pub wechat_cloud_env: ::std::option::Option<String>,
 
+    /// The id of the WeCom corporation; with `WECOM_AGENTID`, enables the channel `wecom_app`.
+    #[arg(long, env = "WECOM_CORPID", default_value = "", hide_default_value = true, value_parser = optional::<String>)]
+    pub wecom_corpid: ::std::option::Option<String>,
+
+    /// The id of the application in it that messages come from.
+    #[arg(long, env = "WECOM_AGENTID", default_value = "", hide_default_value = true, value_parser = optional::<u32>)]
+    pub wecom_agentid: ::std::option::Option<u32>,
+
+    /// Whether the relays have the key of a WeCom group robot, the channel `wecom_robot`: `on` or
+    /// `off`.
+    #[arg(long, env = "WECOM_ROBOT", default_value = "off")]
+    pub wecom_robot: RobotUse,
+
     /// Whether the `notificationData` in answers carries whole phone numbers: `true` or `false`.
     #[arg(long, env = "NOTIFICATION_DATA_FULL_PHONE", default_value = "false")]
     pub notification_data_full_phone: PhoneDisplay,
@@ -99,6 +112,16 @@ impl FromStr for PhoneDisplay {
     }
 }
 
+/// Whether messages go to a WeCom group robot. Its key is a secret that only the relays need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum RobotUse {
+    /// There is none.
+    #[default]
+    Off,
+    /// There is one.
+    On,
+}
+
 /// Whether the schema is brought up to date at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum MigrateAtStart {
@@ -143,6 +166,9 @@ impl Config {
             time_zone: Tz::Asia__Shanghai,
             wechat_appid: None,
             wechat_cloud_env: None,
+            wecom_corpid: None,
+            wecom_agentid: None,
+            wecom_robot: RobotUse::Off,
             notification_data_full_phone: PhoneDisplay::Masked,
             database_pool_size: 16,
             database_wait: Duration::from_secs(60),
@@ -174,6 +200,18 @@ impl Config {
         {
             return invalid("WECHAT_APPID: only letters, digits, - and _, at most 64");
         }
+        match (&self.wecom_corpid, self.wecom_agentid) {
+            (Some(_), None) => return invalid("WECOM_CORPID: needs WECOM_AGENTID as well"),
+            (None, Some(_)) => return invalid("WECOM_AGENTID: needs WECOM_CORPID as well"),
+            (Some(corpid), Some(_))
+                if format!("wecom:{corpid}")
+                    .parse::<shared::domain::App>()
+                    .is_err() =>
+            {
+                return invalid("WECOM_CORPID: only letters, digits, - and _, at most 64");
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
         if let Some(password) = &self.admin_password
             && let Err(refused) = crate::auth::password::check_new(password)
         {
@@ -186,7 +224,16 @@ impl Config {
     pub fn channels(&self) -> ChannelSet {
         let subscribe = self.wechat_appid.as_ref().map(|_| Channel::WechatSubscribe);
         let cloud = self.wechat_cloud_env.as_ref().map(|_| Channel::WechatCloud);
-        subscribe.into_iter().chain(cloud).collect()
+        let app = self.wecom_corpid.as_ref().and(self.wecom_agentid);
+        let app = app.map(|_| Channel::WecomApp);
+        let robot = match self.wecom_robot {
+            RobotUse::On => Some(Channel::WecomRobot),
+            RobotUse::Off => None,
+        };
+        [subscribe, cloud, app, robot]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -283,6 +330,15 @@ mod tests {
                 "WECHAT_CLOUD_ENV",
             ),
             (|c| c.wechat_appid = Some("w x".into()), "WECHAT_APPID"),
+            (|c| c.wecom_corpid = Some("ww1".into()), "WECOM_CORPID"),
+            (|c| c.wecom_agentid = Some(1_000_002), "WECOM_AGENTID"),
+            (
+                |c| {
+                    c.wecom_corpid = Some("w w".into());
+                    c.wecom_agentid = Some(1_000_002);
+                },
+                "WECOM_CORPID",
+            ),
             (
                 |c| c.admin_password = Some("1234567".into()),
                 "ADMIN_PASSWORD",
@@ -302,6 +358,18 @@ mod tests {
         assert!(!config.channels().contains(Channel::WechatCloud));
         config.wechat_cloud_env = Some("env".to_owned());
         assert!(config.channels().contains(Channel::WechatCloud));
+        assert!(!config.channels().contains(Channel::WecomApp));
+        config.wecom_corpid = Some("ww1".to_owned());
+        config.wecom_agentid = Some(1_000_002);
+        assert!(config.channels().contains(Channel::WecomApp));
+        assert!(!config.channels().contains(Channel::WecomRobot));
+        let robot = parse(&["--wecom-robot", "on"]).unwrap();
+        assert_eq!(
+            robot.channels(),
+            ChannelSet::default().with(Channel::WecomRobot)
+        );
+        assert!(parse(&["--wecom-robot", "yes"]).is_err());
+        assert!(parse(&["--wecom-agentid", "app"]).is_err());
     }
 
     #[test]

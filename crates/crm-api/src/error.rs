@@ -12,6 +12,7 @@ use crate::assignment::{AssignError, Refusal};
 use crate::auth::password::HashingFailed;
 use crate::customers::CreateError;
 use crate::envelope::{self, ErrorBody};
+use crate::members::MemberError;
 use crate::users::{BindingError, UserError};
 
 /// Why a request was not done.
@@ -215,6 +216,19 @@ impl From<CreateError> for ApiError {
             CreateError::NumberTaken => Self::Internal(error.to_string()),
             CreateError::Owner(error) => error.into(),
             CreateError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<MemberError> for ApiError {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NumberTaken | MemberError::PhoneTaken | MemberError::WechatTaken => {
+                Self::Conflict(error.to_string())
+            }
+            MemberError::NotFound => Self::NotFound(error.to_string()),
+            MemberError::Revoked => Self::Forbidden("没有权限恢复已撤销的会员"),
+            MemberError::Database(error) => error.into(),
         }
     }
 }

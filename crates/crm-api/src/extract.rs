@@ -9,6 +9,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_TYPE, IF_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use shared::domain::RequestId;
 use url::form_urlencoded;
@@ -91,6 +92,15 @@ fn unread_body(error: &actix_web::Error) -> ApiError {
     }
 }
 
+/// Reads a field of a body that may be taken away: tells "null" from "not given".
+pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// The query of a URL. A parameter set to nothing counts as not given.
 pub(crate) struct QueryOf<T>(pub(crate) T);
 
@@ -155,8 +165,6 @@ fn read_version(text: &str) -> Option<Option<i32>> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]

@@ -3,13 +3,13 @@
 //! ```text
 //! startup ─► routes (the URL table) ─► access (who may) ─► extract ─► handler
 //!                                                                        │
-//!                              auth · users · customers · assignment ◄───┘
+//!                    auth · users · customers · assignment · members ◄───┘
 //!                                                │
-//!                     shared::{notification, outbox, operation_log, db}
+//!                shared::{members, notification, outbox, operation_log, db}
 //! ```
 //!
-//! A handler extracts, calls, answers. The folders [`auth`], [`users`], [`customers`] and
-//! [`assignment`] hold what the CRM does; they know no HTTP. Nothing here delivers a message: that
+//! A handler extracts, calls, answers. The folders [`auth`], [`users`], [`customers`], [`assignment`]
+//! and [`members`] hold what the CRM does; they know no HTTP. Nothing here delivers a message: that
 //! is the relay's work.
 
 mod access;
@@ -20,8 +20,10 @@ pub mod customers;
 mod envelope;
 mod error;
 mod extract;
+pub mod members;
 mod metrics;
 mod openapi;
+mod pattern;
 mod request_frame;
 #[expect(
     unused_qualifications,
@@ -34,6 +36,6 @@ pub mod users;
 mod validation;
 
 pub use access::Access;
-pub use config::{Config, InvalidConfig, MigrateAtStart, PhoneDisplay, WorkerCount};
+pub use config::{Config, InvalidConfig, MigrateAtStart, PhoneDisplay, RobotUse, WorkerCount};
 pub use routes::{Endpoint, url_table};
 pub use startup::{Server, migrate};

@@ -5,8 +5,9 @@ use utoipa::{Modify, OpenApi};
 
 use crate::envelope::{Envelope, ErrorBody};
 use crate::routes::{
-    assignment, assignment_history, auth, bindings, customers, health, notification_routes,
-    notifications, outbox, outbox_insight, outbox_repair, users,
+    assignment, assignment_history, auth, bindings, customers, health, members,
+    notification_routes, notifications, outbox, outbox_channels, outbox_insight, outbox_repair,
+    users, wecom,
 };
 
 /// The description of the API, as `/api-docs/openapi.json` gives it.
@@ -46,6 +47,11 @@ pub(crate) fn description() -> Description {
         assignment::batch,
         assignment::from_pool,
         assignment_history::list,
+        members::list,
+        members::create,
+        members::show,
+        members::change,
+        members::revoke,
         notifications::list,
         notifications::unread_count,
         notifications::mark_read,
@@ -55,6 +61,10 @@ pub(crate) fn description() -> Description {
         outbox::list,
         outbox::stats,
         outbox::show,
+        outbox_channels::list,
+        outbox_channels::put,
+        outbox_channels::hold,
+        outbox_channels::lift,
         outbox_insight::explain,
         outbox_insight::failures,
         outbox_insight::relays,
@@ -63,6 +73,7 @@ pub(crate) fn description() -> Description {
         outbox_repair::edit,
         outbox_repair::requeue,
         outbox_repair::undo,
+        wecom::process_queue,
     ),
     components(schemas(Envelope<Option<bool>>, ErrorBody)),
     security(("token" = [])),

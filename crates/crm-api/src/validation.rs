@@ -3,6 +3,8 @@
 //! The functions answer what is wrong as a sentence for the user with the field's name; which status
 //! that becomes is not theirs to say.
 
+use std::ops::RangeInclusive;
+
 use serde_json::json;
 
 use crate::error::ApiError;
@@ -52,6 +54,31 @@ pub(crate) fn required_text(
         return Err(ApiError::invalid(field, format!("字段 {field} 不能为空")));
     }
     Ok(text)
+}
+
+/// A text that a body must have: one that is missing, null or blank is answered with the same words.
+pub(crate) fn indispensable_text(
+    field: &str,
+    value: Option<&str>,
+    characters_max: usize,
+) -> Result<String, ApiError> {
+    let text = optional_text(field, value, characters_max, Lines::One)?;
+    text.ok_or_else(|| ApiError::invalid(field, format!("{field} 不能为空")))
+}
+
+/// A number within its bounds.
+pub(crate) fn number_within(
+    field: &str,
+    value: i32,
+    bounds: RangeInclusive<i32>,
+) -> Result<i32, ApiError> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    Err(ApiError::invalid(
+        field,
+        format!("{field} 必须在 {} 到 {} 之间", bounds.start(), bounds.end()),
+    ))
 }
 
 /// A text that may be missing; nothing but blanks counts as missing.

@@ -13,6 +13,10 @@ pub enum Act {
     CreateCustomers,
     /// See every customer, not only those assigned to or created by oneself.
     SeeAllCustomers,
+    /// Enter and change members, and see their whole phone numbers.
+    ManageMembers,
+    /// Revoke a membership, or give it back.
+    RevokeMembers,
     /// Create, change and deactivate users, and tie them to their identities on the platforms.
     ManageUsers,
     /// Say which kinds go out on which channels.
@@ -30,6 +34,8 @@ impl Act {
         Self::AssignFromPool,
         Self::CreateCustomers,
         Self::SeeAllCustomers,
+        Self::ManageMembers,
+        Self::RevokeMembers,
         Self::ManageUsers,
         Self::ManageRoutes,
         Self::ReadOutbox,
@@ -40,8 +46,8 @@ impl Act {
     const fn roles(self) -> &'static [Role] {
         use Role::{Admin, Dispatch, Employee, Manager, Operator};
         match self {
-            Self::AssignCustomers => &[Admin, Manager, Operator],
-            Self::AssignFromPool => &[Admin, Manager],
+            Self::AssignCustomers | Self::ManageMembers => &[Admin, Manager, Operator],
+            Self::AssignFromPool | Self::RevokeMembers => &[Admin, Manager],
             Self::CreateCustomers => &[Admin, Manager, Operator, Dispatch, Employee],
             Self::SeeAllCustomers => &[Admin, Manager, Operator, Dispatch],
             Self::ManageUsers | Self::ManageRoutes | Self::RepairOutbox => &[Admin],
@@ -61,6 +67,8 @@ impl Act {
             Self::AssignFromPool => "没有权限从公海分配客户",
             Self::CreateCustomers => "没有权限创建客户",
             Self::SeeAllCustomers => "没有权限查看全部客户",
+            Self::ManageMembers => "没有权限管理会员",
+            Self::RevokeMembers => "没有权限撤销会员",
             Self::ManageUsers => "没有权限管理用户",
             Self::ManageRoutes => "没有权限管理通知渠道",
             Self::ReadOutbox => "没有权限查看消息队列",
@@ -81,6 +89,8 @@ mod tests {
             (Act::AssignFromPool, "yy---"),
             (Act::CreateCustomers, "yyyyy"),
             (Act::SeeAllCustomers, "yyyy-"),
+            (Act::ManageMembers, "yyy--"),
+            (Act::RevokeMembers, "yy---"),
             (Act::ManageUsers, "y----"),
             (Act::ManageRoutes, "y----"),
             (Act::ReadOutbox, "yy---"),

@@ -6,6 +6,7 @@ use shared::domain::{UserId, text_enum};
 
 use super::customer::{Customer, Sight};
 use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
+use crate::pattern::{lower, pattern_containing};
 
 /// Which customers to list; everything not given matches.
 #[derive(Debug, Clone, Default)]
@@ -48,11 +49,6 @@ text_enum! {
         /// The largest first.
         Descending => "desc",
     }
-}
-
-diesel::define_sql_function! {
-    /// Whether LIKE tells `a` from `A` depends on the database; with this on both sides it does not.
-    fn lower(text: Nullable<Text>) -> Nullable<Text>;
 }
 
 /// A page of the customers within sight, and how many match in all.
@@ -149,29 +145,4 @@ pub fn search(
         .select(Customer::as_select())
         .load(connection)?;
     Ok((page, total))
-}
-
-/// A LIKE pattern that finds `part` as it is, also if it has a `%` in it.
-fn pattern_containing(part: &str) -> String {
-    let mut pattern = String::with_capacity(part.len() + 2);
-    pattern.push('%');
-    for character in part.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_search_finds_signs_that_mean_something_to_like() {
-        assert_eq!(pattern_containing("100%_\\"), "%100\\%\\_\\\\%");
-        assert_eq!(pattern_containing("王"), "%王%");
-    }
 }

@@ -88,6 +88,14 @@ fn text(cause: &Cause, zone: Tz) -> String {
             "渠道限速每分钟 {per_minute} 条，预计 {} 前后发送",
             time(about)
         ),
+        Cause::RecipientLimited {
+            per_minute,
+            per_hour,
+            about,
+        } => format!(
+            "接收人已达平台的接收上限（每分钟 {per_minute} 条、每小时 {per_hour} 条），预计 {} 前后发送",
+            time(about)
+        ),
         Cause::LeftToAPerson { error } => {
             format!("可能已送达，按渠道设置不自动重发{}", because(error))
         }
@@ -105,6 +113,7 @@ fn fix(cause: &Cause) -> Option<&'static str> {
         | Cause::Leased { .. }
         | Cause::BehindSameRecipient { .. }
         | Cause::RateLimited { .. }
+        | Cause::RecipientLimited { .. }
         | Cause::Superseded { .. } => None,
         Cause::LeftToAPerson { .. } => Some("请向接收人确认；如未收到，请重新排队，否则保留或取消"),
         Cause::PresumedSent { .. } => Some("请向接收人确认；如未收到，请另行通知"),

@@ -7,13 +7,16 @@ pub(crate) mod bindings;
 mod cause_text;
 pub(crate) mod customers;
 pub(crate) mod health;
+pub(crate) mod members;
 pub(crate) mod message_filter;
 pub(crate) mod notification_routes;
 pub(crate) mod notifications;
 pub(crate) mod outbox;
+pub(crate) mod outbox_channels;
 pub(crate) mod outbox_insight;
 pub(crate) mod outbox_repair;
 pub(crate) mod users;
+pub(crate) mod wecom;
 
 use actix_web::Route;
 use actix_web::http::Method;
@@ -23,8 +26,8 @@ use actix_web::web::{self, ServiceConfig};
 use crate::access::Access::{self, AnyUser, Public};
 use crate::access::authorize;
 use crate::auth::policy::Act::{
-    AssignCustomers, AssignFromPool, CreateCustomers, ManageRoutes, ManageUsers, ReadOutbox,
-    RepairOutbox,
+    AssignCustomers, AssignFromPool, CreateCustomers, ManageMembers, ManageRoutes, ManageUsers,
+    ReadOutbox, RepairOutbox, RevokeMembers,
 };
 use crate::error::ApiError;
 
@@ -100,6 +103,12 @@ static URL_TABLE: &[Endpoint] = &[
     url(PATCH,  "/api/customers/{id}/assign",                  may(AssignCustomers), || web::to(assignment::single)),
     url(GET,    "/api/customers/{id}/assignments",             AnyUser,              || web::to(assignment_history::list)),
 
+    url(GET,    "/api/members",                                AnyUser,              || web::to(members::list)),
+    url(POST,   "/api/members/create",                         may(ManageMembers),   || web::to(members::create)),
+    url(GET,    "/api/members/{id}",                           AnyUser,              || web::to(members::show)),
+    url(PATCH,  "/api/members/{id}",                           may(ManageMembers),   || web::to(members::change)),
+    url(POST,   "/api/members/{id}/revoke",                    may(RevokeMembers),   || web::to(members::revoke)),
+
     url(GET,    "/api/notifications",                          AnyUser,              || web::to(notifications::list)),
     url(GET,    "/api/notifications/unread-count",             AnyUser,              || web::to(notifications::unread_count)),
     url(PUT,    "/api/notifications/mark-read",                AnyUser,              || web::to(notifications::mark_read)),
@@ -113,12 +122,18 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/api/outbox/failures",                        may(ReadOutbox),      || web::to(outbox_insight::failures)),
     url(GET,    "/api/outbox/stuck",                           may(ReadOutbox),      || web::to(outbox_insight::stuck)),
     url(GET,    "/api/outbox/relays",                          may(ReadOutbox),      || web::to(outbox_insight::relays)),
+    url(GET,    "/api/outbox/channels",                        may(ReadOutbox),      || web::to(outbox_channels::list)),
+    url(PUT,    "/api/outbox/channels/{channel}",              may(RepairOutbox),    || web::to(outbox_channels::put)),
+    url(POST,   "/api/outbox/channels/{channel}/hold",         may(RepairOutbox),    || web::to(outbox_channels::hold)),
+    url(POST,   "/api/outbox/channels/{channel}/lift",         may(RepairOutbox),    || web::to(outbox_channels::lift)),
     url(POST,   "/api/outbox/requeue",                         may(RepairOutbox),    || web::to(outbox_repair::requeue)),
     url(POST,   "/api/outbox/cancel",                          may(RepairOutbox),    || web::to(outbox_repair::cancel)),
     url(POST,   "/api/outbox/repairs/{id}/undo",               may(RepairOutbox),    || web::to(outbox_repair::undo)),
     url(GET,    "/api/outbox/{id}",                            may(ReadOutbox),      || web::to(outbox::show)),
     url(GET,    "/api/outbox/{id}/explain",                    may(ReadOutbox),      || web::to(outbox_insight::explain)),
     url(PATCH,  "/api/outbox/{id}/payload",                    may(RepairOutbox),    || web::to(outbox_repair::edit)),
+
+    url(POST,   "/api/wecom/process-queue",                    AnyUser,              || web::to(wecom::process_queue)),
 ];
 
 /// Builds the routing from the table.

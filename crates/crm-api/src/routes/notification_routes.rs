@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::domain::Channel;
-use shared::notification::{self, Kind, Route, RouteSettings};
+use shared::domain::{Channel, RecipientId};
+use shared::notification::{self, Audience, Kind, MessageFormat, Route, RouteSettings};
 use shared::operation_log::{self, Actor, Operation};
 use utoipa::ToSchema;
 
@@ -30,6 +30,12 @@ pub(crate) struct RouteView {
     template_id: Option<String>,
     page: Option<String>,
     fields: BTreeMap<String, String>,
+    /// `text`, `textcard`, `markdown`.
+    #[schema(value_type = Option<String>)]
+    format: Option<MessageFormat>,
+    /// Who gets what is about nobody in particular.
+    #[schema(value_type = Option<String>)]
+    recipients: Option<RecipientId>,
 }
 
 impl RouteView {
@@ -42,6 +48,8 @@ impl RouteView {
             template_id: route.settings.template_id,
             page: route.settings.page,
             fields: route.settings.fields,
+            format: route.settings.format,
+            recipients: route.settings.recipients,
         }
     }
 }
@@ -58,6 +66,11 @@ pub(crate) struct RouteBody {
     /// Template field (`thing1`) → text with placeholders (`{{customerName}}`); at most 20.
     #[serde(default)]
     fields: BTreeMap<String, String>,
+    /// The form of a WeCom message: `text`, `textcard`, `markdown`.
+    format: Option<String>,
+    /// Who gets what is about nobody in particular (`member.registered`): `@all`, WeCom user ids
+    /// joined by `|`, the name of a group.
+    recipients: Option<String>,
 }
 
 /// All routes.
@@ -92,6 +105,7 @@ pub(crate) async fn put(
             .map_err(|_| ApiError::invalid("channel", "通知渠道不存在"))?,
         settings: checked(&body)?,
     };
+    check_recipients(&route)?;
     let now = state.now();
     let stored = state
         .database
@@ -133,5 +147,61 @@ fn checked(body: &RouteBody) -> Result<RouteSettings, ApiError> {
         template_id: optional_text("templateId", body.template_id.as_deref(), 64, Lines::One)?,
         page: optional_text("page", body.page.as_deref(), 256, Lines::One)?,
         fields,
+        format: format(body)?,
+        recipients: recipients(body)?,
     })
+}
+
+fn format(body: &RouteBody) -> Result<Option<MessageFormat>, ApiError> {
+    let parsed = body.format.as_deref().map(str::parse).transpose();
+    parsed.map_err(|_| ApiError::invalid("format", "消息格式必须是 text、textcard 或 markdown"))
+}
+
+fn recipients(body: &RouteBody) -> Result<Option<RecipientId>, ApiError> {
+    const AT_ONCE_MAX: usize = 1_000;
+    let Some(recipients) = body.recipients.as_deref().filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    if recipients.split('|').count() > AT_ONCE_MAX {
+        return Err(ApiError::invalid(
+            "recipients",
+            format!("接收人不能超过{AT_ONCE_MAX}个"),
+        ));
+    }
+    if recipients.split('|').any(str::is_empty) {
+        return Err(ApiError::invalid("recipients", "接收人之间用一个 | 分隔"));
+    }
+    let parsed = recipients.parse().map(Some);
+    parsed.map_err(|_| ApiError::invalid("recipients", "接收人不能有空格或控制字符"))
+}
+
+/// Whether it is known who gets what goes out on the route.
+fn check_recipients(route: &Route) -> Result<(), ApiError> {
+    let RouteSettings {
+        enabled,
+        recipients,
+        ..
+    } = &route.settings;
+    match (route.kind.audience(), recipients) {
+        (Audience::Staff, Some(_)) => Err(ApiError::invalid(
+            "recipients",
+            "此类通知发给相关员工本人，不能指定接收人",
+        )),
+        (Audience::RouteRecipients, None) if *enabled => Err(ApiError::invalid(
+            "recipients",
+            "启用会员通知前请先指定接收人",
+        )),
+        (Audience::RouteRecipients, Some(_)) if *enabled && !names_people(route.channel) => {
+            Err(ApiError::invalid("channel", "会员通知只能通过企业微信发送"))
+        }
+        (Audience::Staff, None) | (Audience::RouteRecipients, _) => Ok(()),
+    }
+}
+
+/// Whether a route can say who gets a message: the mini program knows people by their bindings alone.
+fn names_people(channel: Channel) -> bool {
+    match channel {
+        Channel::WecomApp | Channel::WecomRobot => true,
+        Channel::WechatSubscribe | Channel::WechatCloud => false,
+    }
 }

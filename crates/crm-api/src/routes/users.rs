@@ -1,13 +1,13 @@
 use actix_web::{HttpResponse, web};
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use shared::domain::{Phone, Role, UserId, UtcTimestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::password;
 use crate::envelope::{self, Envelope, Page};
 use crate::error::ApiError;
-use crate::extract::{Caller, JsonBody, QueryOf, id_in_path};
+use crate::extract::{Caller, JsonBody, QueryOf, given, id_in_path};
 use crate::state::State;
 use crate::users::{self, AssignableUser, NewUser, User, UserChanges, UserFilter};
 use crate::validation::{Lines, Paging, optional_phone, optional_text, required_text};
@@ -89,11 +89,6 @@ pub(crate) struct ChangeUserBody {
     /// A new one ends all their sessions.
     #[schema(format = Password)]
     password: Option<String>,
-}
-
-/// Tells "null" from "not given".
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// Which users to list.
