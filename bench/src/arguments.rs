@@ -38,6 +38,23 @@ pub enum Measure {
     Idle(Idle),
     /// What becomes of speed and storage under a steady load
     Soak(Soak),
+    /// What capturing members adds to each row that another program inserts
+    Trigger(Trigger),
+}
+
+impl Measure {
+    /// Whether the programs of this workspace take part, and not the database alone.
+    pub fn runs_programs(&self) -> bool {
+        match self {
+            Self::Drain(_)
+            | Self::Latency(_)
+            | Self::Api(_)
+            | Self::Backlog(_)
+            | Self::Idle(_)
+            | Self::Soak(_) => true,
+            Self::Trigger(_) => false,
+        }
+    }
 }
 
 // The structs below have no doc comments: they would take the place of those above in the help.
@@ -178,6 +195,17 @@ pub struct Soak {
 
     #[command(flatten)]
     pub relays: Relays,
+}
+
+#[derive(Debug, Args)]
+pub struct Trigger {
+    /// How many members one statement inserts
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
+    pub rows: usize,
+
+    /// How many are inserted one by one, each with a commit of its own
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
+    pub singles: usize,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -47,7 +47,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    program::build()?;
+    if arguments.measure.runs_programs() {
+        program::build()?;
+    }
     let runtime = Runtime::new()?;
     let done = runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate())?;
@@ -71,5 +73,6 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         Measure::Backlog(arguments) => measure::backlog::run(url, &arguments).await,
         Measure::Idle(arguments) => measure::idle::run(url, &arguments).await,
         Measure::Soak(arguments) => measure::soak::run(url, &arguments).await,
+        Measure::Trigger(arguments) => measure::trigger::run(url, &arguments).await,
     }
 }

@@ -1,7 +1,6 @@
 //! A database for one measurement: fresh, migrated, with people and routes in it, and gone
 //! afterwards.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -217,8 +216,7 @@ impl Stage {
                     let settings = RouteSettings {
                         enabled: true,
                         template_id: Some(TEMPLATE_ID.to_owned()),
-                        page: None,
-                        fields: BTreeMap::new(),
+                        ..RouteSettings::default()
                     };
                     let route = Route {
                         kind,

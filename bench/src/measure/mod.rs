@@ -8,3 +8,4 @@ pub mod explanation;
 pub mod idle;
 pub mod latency;
 pub mod soak;
+pub mod trigger;
