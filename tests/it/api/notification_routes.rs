@@ -8,6 +8,7 @@ on_each_database!(
     a_route_on_a_channel_that_is_not_configured_says_so,
     a_route_decides_at_once_what_goes_out,
     what_is_no_route_is_refused_and_nothing_is_written,
+    a_route_of_members_says_who_gets_it,
 );
 
 const PATH: &str = "/api/notification-routes/customer.assigned/wechat_subscribe";
@@ -21,7 +22,11 @@ async fn a_route_is_put_replaced_and_listed(database: &TestDatabase) {
             .await
             .data();
         let routes = routes.as_array().unwrap().clone();
-        assert_eq!(routes.len(), 10, "five kinds on two channels, none twice");
+        assert_eq!(
+            routes.len(),
+            18,
+            "seven kinds on two channels, and those of members on two more, none twice"
+        );
         let wanted = |route: &&Value| {
             route["kind"] == "customer.assigned" && route["channel"] == "wechat_subscribe"
         };
@@ -60,6 +65,8 @@ async fn a_route_is_put_replaced_and_listed(database: &TestDatabase) {
                 "templateId": template,
                 "page": page,
                 "fields": fields,
+                "format": null,
+                "recipients": null,
             })
         );
         assert_eq!(listed().await, route);
@@ -172,4 +179,99 @@ async fn what_is_no_route_is_refused_and_nothing_is_written(database: &TestDatab
         assert_eq!(answer.said(), (400, message), "{path} {body}");
     }
     database.assert_unchanged_since(&before).await;
+}
+
+async fn a_route_of_members_says_who_gets_it(database: &TestDatabase) {
+    let office = Office::open_with(database, |config| {
+        config.wecom_corpid = Some("ww1".to_owned());
+        config.wecom_agentid = Some(1_000_002);
+    })
+    .await;
+    let routes = office
+        .api
+        .get(&office.admin, "/api/notification-routes")
+        .await
+        .data();
+    let of_wecom: Vec<String> = routes
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|route| route["channel"].as_str().unwrap().starts_with("wecom"))
+        .map(|route| {
+            assert_eq!(route["recipients"], Value::Null);
+            let text = |field: &str| route[field].to_string().replace('"', "");
+            let fields = ["kind", "channel", "enabled", "configured", "format"];
+            fields.map(text).join(" ")
+        })
+        .collect();
+    assert_eq!(
+        of_wecom,
+        [
+            "member.registered wecom_app false true textcard",
+            "member.registered wecom_robot false false markdown",
+            "member.updated wecom_app false true textcard",
+            "member.updated wecom_robot false false markdown",
+        ],
+        "there from the start, and off"
+    );
+    let before = database.contents().await;
+    let long = vec!["x"; 1_001].join("|");
+    for (path, body, message) in [
+        (
+            "member.registered/wecom_app",
+            json!({ "enabled": true }),
+            "启用会员通知前请先指定接收人",
+        ),
+        (
+            "member.updated/wecom_robot",
+            json!({ "enabled": true, "recipients": "" }),
+            "启用会员通知前请先指定接收人",
+        ),
+        (
+            "member.updated/wechat_subscribe",
+            json!({ "enabled": true, "recipients": "@all" }),
+            "会员通知只能通过企业微信发送",
+        ),
+        (
+            "customer.assigned/wecom_app",
+            json!({ "enabled": true, "recipients": "@all" }),
+            "此类通知发给相关员工本人，不能指定接收人",
+        ),
+        (
+            "member.registered/wecom_app",
+            json!({ "enabled": true, "recipients": "li||wang" }),
+            "接收人之间用一个 | 分隔",
+        ),
+        (
+            "member.registered/wecom_app",
+            json!({ "enabled": true, "recipients": "li wang" }),
+            "接收人不能有空格或控制字符",
+        ),
+        (
+            "member.registered/wecom_app",
+            json!({ "enabled": true, "recipients": long }),
+            "接收人不能超过1000个",
+        ),
+        (
+            "member.registered/wecom_app",
+            json!({ "enabled": true, "recipients": "@all", "format": "html" }),
+            "消息格式必须是 text、textcard 或 markdown",
+        ),
+    ] {
+        let path = format!("/api/notification-routes/{path}");
+        let answer = office.api.put(&office.admin, &path, &body).await;
+        assert_eq!(answer.said(), (400, message), "{path}");
+    }
+    database.assert_unchanged_since(&before).await;
+    for body in [
+        json!({ "enabled": true, "recipients": "li|wang", "format": "text" }),
+        json!({ "enabled": false, "recipients": "@all" }),
+        json!({ "enabled": false }),
+    ] {
+        let path = "/api/notification-routes/member.registered/wecom_app";
+        let route = office.api.put(&office.admin, path, &body).await.data();
+        for field in ["enabled", "recipients", "format"] {
+            assert_eq!(route[field], body[field]);
+        }
+    }
 }

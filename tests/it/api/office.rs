@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use shared::domain::{Channel, Role};
 use shared::notification::{Kind, Route, RouteSettings, put_route};
@@ -67,9 +65,7 @@ impl<'database> Office<'database> {
     ) {
         let mut settings = RouteSettings {
             enabled: true,
-            template_id: None,
-            page: None,
-            fields: BTreeMap::new(),
+            ..RouteSettings::default()
         };
         change(&mut settings);
         let route = Route {

@@ -30,6 +30,7 @@ struct Row(
 struct Places {
     user: String,
     customer: String,
+    member: String,
     message: String,
     /// A message that is cancelled.
     cancelled: String,
@@ -73,6 +74,13 @@ const MATRIX: &[Row] = &[
     Row("GET",    "/api/customers/{id}",                       "amode",  NOTHING),
     Row("GET",    "/api/customers/{id}/assignments",           "amode",  NOTHING),
 
+    Row("GET",    "/api/members",                              "amode",  NOTHING),
+    Row("POST",   "/api/members/create",                       "amo--",  |_, role| json!({ "member_no": role, "wechat": role, "phone": format!("139{:08}", role.len()) })),
+    Row("GET",    "/api/members/{id}",                         "amode",  NOTHING),
+    Row("PATCH",  "/api/members/{id}",                         "amo--",  |_, role| json!({ "nickname": role })),
+    Row("POST",   "/api/members/{id}/revoke",                  "am---",  NOTHING),
+    Row("POST",   "/api/wecom/process-queue",                  "amode",  NOTHING),
+
     Row("GET",    "/api/notifications",                        "amode",  NOTHING),
     Row("GET",    "/api/notifications/unread-count",           "amode",  NOTHING),
     Row("PUT",    "/api/notifications/mark-read",              "amode",  |p, _| json!({ "notificationIds": [p.message] })),
@@ -86,6 +94,10 @@ const MATRIX: &[Row] = &[
     Row("GET",    "/api/outbox/failures",                      "am---",  NOTHING),
     Row("GET",    "/api/outbox/stuck",                         "am---",  NOTHING),
     Row("GET",    "/api/outbox/relays",                        "am---",  NOTHING),
+    Row("GET",    "/api/outbox/channels",                      "am---",  NOTHING),
+    Row("PUT",    "/api/outbox/channels/{channel}",            "a----",  |_, _| json!({ "unknownOutcome": "resend" })),
+    Row("POST",   "/api/outbox/channels/{channel}/hold",       "a----",  |_, _| json!({ "reason": "测试" })),
+    Row("POST",   "/api/outbox/channels/{channel}/lift",       "a----",  |_, _| json!({ "reason": "测试" })),
     Row("GET",    "/api/outbox/{id}",                          "am---",  NOTHING),
     Row("GET",    "/api/outbox/{id}/explain",                  "am---",  NOTHING),
     Row("POST",   "/api/outbox/cancel",                        "a----",  |p, _| json!({ "ids": [p.message], "reason": "测试" })),
@@ -129,6 +141,8 @@ async fn everybody_gets_exactly_what_their_role_allows(database: &TestDatabase) 
     let places = Places {
         user: office.li.id.clone(),
         customer,
+        member: database
+            .shell("INSERT INTO members (member_no) VALUES ('M1'); SELECT id FROM members"),
         message: ids[0].to_string(),
         cancelled: ids[3].to_string(),
         repair: undoable.repair.to_string(),
@@ -234,6 +248,7 @@ async fn request(
 ) -> Answer {
     let id = match path.split('/').nth(2) {
         Some("users") => &places.user,
+        Some("members") => &places.member,
         Some("outbox") if path.contains("/repairs/") => &places.repair,
         Some("outbox") => &places.message,
         _ => &places.customer,

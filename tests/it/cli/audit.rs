@@ -7,6 +7,7 @@ use crate::harness::{RelayStage, TestDatabase, message, on_each_database};
 
 on_each_database!(
     an_empty_office_has_nothing_to_find,
+    a_look_back_beyond_what_is_kept_is_refused,
     a_message_without_its_assignment_is_found,
 );
 
@@ -23,9 +24,17 @@ async fn an_empty_office_has_nothing_to_find(database: &TestDatabase) {
         report.said
     );
     let report = stage
-        .command(&["audit", "--since", "4weeks", "--json"])
+        .command(&["audit", "--since", "7days", "--json"])
         .json();
     assert_eq!(report["findings"], serde_json::json!([]));
+}
+
+async fn a_look_back_beyond_what_is_kept_is_refused(database: &TestDatabase) {
+    let stage = RelayStage::on(database).await;
+    let report = stage.command(&["audit", "--since", "8days"]);
+    refused(&report, "give at most --since 7days");
+    let report = stage.command(&["--keep-skipped", "3d", "audit", "--since", "8days"]);
+    refused(&report, "give at most --since 3days");
 }
 
 async fn a_message_without_its_assignment_is_found(database: &TestDatabase) {

@@ -10,6 +10,7 @@ on_each_database!(
     an_operator_holds_a_channel_until_somebody_lifts_it,
     settings_are_changed_one_by_one,
     a_wish_that_cannot_be_met_changes_nothing,
+    what_recipients_and_robots_may_have_is_shown,
 );
 
 async fn enqueue_one(stage: &RelayStage<'_>) {
@@ -131,4 +132,20 @@ async fn a_wish_that_cannot_be_met_changes_nothing(database: &TestDatabase) {
         );
     }
     database.assert_unchanged_since(&before).await;
+}
+
+async fn what_recipients_and_robots_may_have_is_shown(database: &TestDatabase) {
+    let stage = RelayStage::on(database).await;
+    let channels = stage.command(&["channels", "--json"]).json();
+    for state in channels.as_array().unwrap() {
+        let (rate, limit) = match state["channel"].as_str().unwrap() {
+            "wecom_app" => (Value::Null, json!({"perMinute": 30, "perHour": 1_000})),
+            "wecom_robot" => (json!(20), Value::Null),
+            _ => (Value::Null, Value::Null),
+        };
+        assert_eq!(state["ratePerMinute"], rate, "{state}");
+        assert_eq!(state["recipientLimit"], limit, "{state}");
+    }
+    let table = stage.command(&["channels"]).said;
+    assert!(table.contains("30/min, 1000/h"), "{table}");
 }

@@ -63,7 +63,7 @@ async fn a_healthy_installation_has_only_good_lines_and_nothing_is_sent(database
         whats,
         [
             "settings", "database", "schema", "clock", "relays", "holds", "routes", "bindings",
-            "platform", "token"
+            "members", "platform", "token"
         ]
     );
     assert_eq!(stage.sandbox.stats().accepted, 0);
@@ -74,6 +74,19 @@ async fn a_healthy_installation_has_only_good_lines_and_nothing_is_sent(database
     let (state, text) = states(&ended, "bindings").remove(0);
     assert!(
         state == "note" && text.starts_with("1 of 2 active users"),
+        "{text}"
+    );
+    let on_table = if database.url().is_embedded() {
+        ""
+    } else {
+        " ON members"
+    };
+    database.shell(&format!("DROP TRIGGER members_updated{on_table}"));
+    let ended = stage.command(&["doctor", "--json"]);
+    assert!(ended.status.success(), "what crm-api writes is covered");
+    let (state, text) = states(&ended, "members").remove(0);
+    assert!(
+        state == "note" && text.contains("no trigger members_updated"),
         "{text}"
     );
 }
@@ -132,7 +145,7 @@ async fn what_is_wrong_in_the_database_is_named(database: &TestDatabase) {
     );
     let table = stage.command(&["doctor"]);
     refused(&table, "BAD");
-    refused(&table, "outbox-relay: 4 of 11 lines are bad");
+    refused(&table, "outbox-relay: 4 of 12 lines are bad");
 }
 
 async fn a_platform_that_cannot_be_reached_is_said_so(database: &TestDatabase) {

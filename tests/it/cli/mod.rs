@@ -3,11 +3,13 @@
 mod audit;
 mod channels;
 mod doctor;
+mod doctor_wecom;
 mod errcodes;
 mod outbox;
 mod relays;
 mod repair;
 mod standing;
+mod test_send;
 
 use crate::harness::Ended;
 

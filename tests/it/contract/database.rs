@@ -286,6 +286,27 @@ async fn dollar_parameters_mean_different_things() {
     }
 }
 
+/// Else SQLite prepares a kept statement anew whenever the value of its LIMIT is bound: half of what a
+/// claim took. It is built so by `.cargo/config.toml`.
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_plans_without_looking_at_parameters() {
+    #[derive(QueryableByName)]
+    struct Option {
+        #[diesel(sql_type = Text)]
+        compile_options: String,
+    }
+    let database = TestDatabase::sqlite().await;
+    let options: Vec<Option> = diesel::sql_query("PRAGMA compile_options")
+        .load(&mut database.connection())
+        .unwrap();
+    assert!(
+        options
+            .iter()
+            .any(|option| option.compile_options == "ENABLE_QPSG"),
+        "build from within the repository, so that cargo reads .cargo/config.toml"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_fails_its_writer_and_nobody_is_told_a_lie() {
     let database = TestDatabase::sqlite().await;

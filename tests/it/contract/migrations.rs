@@ -161,7 +161,7 @@ struct Line {
     line: String,
 }
 
-/// Every table, column, index and constraint, one a line.
+/// Every table, column, view, index, constraint, trigger and function, one a line.
 fn schema(connection: &mut DbConnection) -> Vec<String> {
     let sql = match connection {
         DbConnection::Sqlite(_) => {
@@ -176,6 +176,10 @@ fn schema(connection: &mut DbConnection) -> Vec<String> {
                  UNION ALL SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = current_schema() \
                  UNION ALL SELECT conrelid::regclass::text, conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) \
                  FROM pg_constraint WHERE connamespace = current_schema()::regnamespace \
+                 UNION ALL SELECT viewname, 'view ' || viewname || ' ' || definition FROM pg_views WHERE schemaname = current_schema() \
+                 UNION ALL SELECT '', pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid \
+                 WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal \
+                 UNION ALL SELECT '', pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = current_schema()::regnamespace \
              ) AS all_of_it WHERE t <> '__diesel_schema_migrations' ORDER BY line"
         }
     };

@@ -4,6 +4,7 @@ mod constraints;
 mod database;
 mod database_url;
 mod lost_connection;
+mod members;
 mod migrations;
 mod moment;
 mod notification;

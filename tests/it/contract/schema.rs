@@ -43,7 +43,8 @@ async fn every_id_column_sorts_by_its_bytes(database: &TestDatabase) {
     };
     let columns: Vec<Row> = diesel::sql_query(
         "SELECT c.table_name || '.' || c.column_name AS name FROM information_schema.columns AS c \
-         WHERE c.table_schema = current_schema() AND c.collation_name IS DISTINCT FROM 'C' AND ( \
+         JOIN information_schema.tables AS t USING (table_schema, table_name) \
+         WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' AND c.collation_name IS DISTINCT FROM 'C' AND ( \
              c.column_name = 'id' OR c.column_name IN ('user_id', 'message_id', 'customer_id', 'recipient_id'))",
     )
     .load(&mut connection)
@@ -107,8 +108,9 @@ fn existing(connection: &mut DbConnection) -> Columns {
         }
         DbConnection::Postgres(_) => {
             "SELECT table_name || '.' || column_name AS name, data_type::text AS kind, is_nullable = 'YES' AS nullable \
-             FROM information_schema.columns \
-             WHERE table_schema = current_schema() AND table_name <> '__diesel_schema_migrations'"
+             FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' \
+             AND table_name <> '__diesel_schema_migrations'"
         }
     };
     let rows: Vec<Row> = diesel::sql_query(sql).load(connection).unwrap();

@@ -65,7 +65,7 @@ impl<'database> Company<'database> {
     /// What has arrived on somebody's phone, channel by channel.
     fn arrived(&self, openid: &str) -> Vec<(Api, Value)> {
         let filter = MessageFilter {
-            openid: Some(openid.to_owned()),
+            recipient: Some(openid.to_owned()),
             ..MessageFilter::default()
         };
         let mut arrived: Vec<_> = self

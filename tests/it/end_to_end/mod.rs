@@ -1,4 +1,5 @@
-//! From the API to the phone.
+//! From the API, or from a line of SQL, to the phone.
 
 mod assignment;
+mod members;
 mod programs;

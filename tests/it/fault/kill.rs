@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use shared::db::DbConnection;
 use shared::outbox::Status;
 use wechat_sandbox::{Api, Fault, FaultAction};
 
-use crate::harness::{CONCURRENCY, Drain, TestDatabase, on_each_database, stop_well};
+use crate::harness::{
+    CONCURRENCY, Drain, TestDatabase, keep_settlements_waiting, on_each_database, stop_well,
+};
 
 on_each_database!(
     a_relay_killed_under_load_leaves_its_messages_to_the_other,
@@ -119,13 +120,4 @@ async fn a_relay_killed_before_it_could_settle_repeats_what_was_answered(databas
     let cost = drain.close_books(&incident).await;
     assert_eq!((cost.repeated, cost.attempts), (CONCURRENCY, CONCURRENCY));
     stop_well([next]);
-}
-
-/// Answers come, and cannot be written down.
-fn keep_settlements_waiting(connection: &mut DbConnection) {
-    let sql = match connection {
-        DbConnection::Sqlite(_) => "BEGIN IMMEDIATE",
-        DbConnection::Postgres(_) => "BEGIN; LOCK TABLE outbox_messages IN EXCLUSIVE MODE",
-    };
-    connection.batch_execute(sql).unwrap();
 }

@@ -177,7 +177,7 @@ impl Drain<'_> {
         let mut arrived = BTreeMap::new();
         for message in self.stage.sandbox.messages(&MessageFilter::default()) {
             let name = message.data()["thing1"]["value"].clone();
-            let key = (message.openid.clone(), text(&name));
+            let key = (message.envelope.recipient().to_owned(), text(&name));
             *arrived.entry(key).or_default() += 1;
         }
         arrived

@@ -31,6 +31,27 @@ impl<'database> Gate<'database> {
         }
     }
 
+    /// Somebody has changed rows and will commit when the gate opens. Where there is one writer at a
+    /// time, they have done so already.
+    pub fn behind(database: &'database TestDatabase, change: &str) -> Self {
+        let mut connection = database.connection();
+        let connection = match connection {
+            DbConnection::Sqlite(_) => {
+                connection.batch_execute(change).unwrap();
+                None
+            }
+            DbConnection::Postgres(_) => {
+                let open = format!("BEGIN; {change}");
+                connection.batch_execute(&open).unwrap();
+                Some(connection)
+            }
+        };
+        Self {
+            database,
+            connection,
+        }
+    }
+
     pub async fn open_when_waiting(self, writers: i64) {
         #[derive(QueryableByName)]
         struct Pid {

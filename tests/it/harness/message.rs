@@ -93,5 +93,6 @@ pub fn settlement(message: &ClaimedMessage, verdict: Verdict, now: UtcTimestamp)
         message: message.clone(),
         verdict,
         report: report(now),
+        refused_recipients: None,
     }
 }

@@ -14,8 +14,10 @@ mod news;
 mod outbox;
 mod process;
 mod relay;
+mod shell;
 mod staff;
 mod trouble;
+mod wecom;
 
 pub use api::{Answer, PASSWORD, SECRET, Session, TestApi};
 pub use cluster::{Stop, TestCluster};
@@ -30,4 +32,6 @@ pub use message::{
 };
 pub use process::{Ended, TestProcess, run};
 pub use relay::{Employee, RelayStage, assignment};
-pub use trouble::{pool, refuse_inserts};
+pub use shell::Shell;
+pub use trouble::{keep_settlements_waiting, pool, refuse_inserts};
+pub use wecom::{CRM_URL, registration};

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use shared::domain::{Channel, OutboxMessageId, RelayName, UtcTimestamp};
+use shared::domain::{Channel, OutboxMessageId, RelayName, RepairId, UtcTimestamp};
+use shared::operation_log::Actor;
 use shared::outbox::{
     self, ClaimOrder, ClaimedMessage, ListFilter, Message, NewMessage, Reclaimed, RepairError,
-    Repaired, Settled, Settlement, Verdict, Wish,
+    Repaired, Settled, Settlement, Undone, Verdict, Wish,
 };
 
 use super::{TestDatabase, message, moment, repair_order, settlement};
@@ -112,6 +113,17 @@ impl TestDatabase {
         let (ids, order) = (ids.to_vec(), repair_order(wish));
         self.database()
             .write(move |transaction| outbox::repair(transaction, &order, &ids, now))
+            .await
+    }
+
+    /// Undoes a repair, a batch of it.
+    pub async fn undo(&self, id: &RepairId, now: UtcTimestamp) -> Result<Undone, RepairError> {
+        let id = id.clone();
+        self.database()
+            .write(move |transaction| {
+                let actor = Actor::Console("wang".to_owned());
+                outbox::undo_next(transaction, &id, &actor, None, now)
+            })
             .await
     }
 

@@ -1,6 +1,5 @@
 //! A relay in front of the sandbox, on a clock that is moved by hand.
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +27,8 @@ pub struct RelayStage<'database> {
     pub sandbox: SandboxControl,
     pub clock: ManualClock,
     server: Sandbox,
+    /// What the relays here are started with, beside the usual.
+    arguments: Vec<String>,
 }
 
 /// Somebody who can be notified.
@@ -54,6 +55,7 @@ impl<'database> RelayStage<'database> {
             sandbox: server.control(),
             clock: ManualClock::at(moment()),
             server,
+            arguments: Vec::new(),
         };
         for &kind in Kind::ALL {
             for channel in [Channel::WechatSubscribe, Channel::WechatCloud] {
@@ -73,8 +75,7 @@ impl<'database> RelayStage<'database> {
         let mut settings = RouteSettings {
             enabled: true,
             template_id: Some(DEMO_TEMPLATE_ID.to_owned()),
-            page: None,
-            fields: BTreeMap::new(),
+            ..RouteSettings::default()
         };
         change(&mut settings);
         let route = Route {
@@ -116,11 +117,17 @@ impl<'database> RelayStage<'database> {
         let digits: String = id.as_str().chars().filter(|c| *c != '-').collect();
         // An openid has 28 characters, the first an o.
         let openid = format!("o{}", &digits[digits.len() - 27..]);
+        self.bind(&id, App::mini_program(DEMO_APPID), &openid).await;
+        Employee { id, openid }
+    }
+
+    /// Gives somebody an identity in an app.
+    pub async fn bind(&self, user: &UserId, app: App, external_id: &str) {
         let row = (
             bindings::id.eq(BindingId::generate()),
-            bindings::user_id.eq(id.clone()),
-            bindings::app.eq(App::mini_program(DEMO_APPID)),
-            bindings::external_id.eq(openid.clone()),
+            bindings::user_id.eq(user.clone()),
+            bindings::app.eq(app),
+            bindings::external_id.eq(external_id.to_owned()),
             bindings::created_at.eq(moment()),
             bindings::updated_at.eq(moment()),
         );
@@ -132,7 +139,6 @@ impl<'database> RelayStage<'database> {
                 Ok(())
             })
             .await;
-        Employee { id, openid }
     }
 
     pub async fn employees(&self, count: usize) -> Vec<Employee> {
@@ -182,6 +188,12 @@ impl<'database> RelayStage<'database> {
             .await;
     }
 
+    /// From now on relays are started with these as well.
+    pub fn start_relays_with(&mut self, arguments: &[&str]) {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.arguments.extend(arguments);
+    }
+
     /// The arguments of a relay on this stage; `more` come last and win.
     pub fn relay_arguments(&self, more: &[&str]) -> Vec<String> {
         let database_url = self.database.url().reveal();
@@ -192,6 +204,8 @@ impl<'database> RelayStage<'database> {
             "--database-wait",
             "0s",
             "--wechat-api-url",
+            &api_url,
+            "--wecom-api-url",
             &api_url,
             "--wechat-appid",
             DEMO_APPID,
@@ -209,11 +223,10 @@ impl<'database> RelayStage<'database> {
             "--listen",
             "",
         ];
-        usual
-            .iter()
-            .chain(more)
-            .map(|&argument| argument.to_owned())
-            .collect()
+        let mut arguments: Vec<String> = usual.map(str::to_owned).into();
+        arguments.extend(self.arguments.iter().cloned());
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        arguments
     }
 
     pub async fn relay(&self) -> Relay {

@@ -42,3 +42,12 @@ pub fn refuse_inserts(database: &TestDatabase, table: &str) {
     };
     connection.batch_execute(&sql).unwrap();
 }
+
+/// From now on, until this connection commits, answers come and cannot be written down.
+pub fn keep_settlements_waiting(connection: &mut DbConnection) {
+    let sql = match connection {
+        DbConnection::Sqlite(_) => "BEGIN IMMEDIATE",
+        DbConnection::Postgres(_) => "BEGIN; LOCK TABLE outbox_messages IN EXCLUSIVE MODE",
+    };
+    connection.batch_execute(sql).unwrap();
+}

@@ -5,13 +5,16 @@ use diesel::connection::SimpleConnection;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use shared::db::DbError;
-use shared::domain::{Channel, OutboxMessageId, UtcTimestamp};
+use shared::domain::{Channel, OutboxMessageId, RepairId, UtcTimestamp};
 use shared::outbox::{
     self, ClaimOrder, ClaimedMessage, HoldCause, HoldOrder, NewMessage, Outcome, RepairError,
     Status, Verdict,
 };
 
-use super::state::{LEASE_SECONDS, PROBE_INTERVAL_SECONDS, Row, State, all_arrows, relay_name};
+use super::state::{
+    LEASE_SECONDS, PROBE_INTERVAL_SECONDS, Row, State, UndoAnswer, arrows_of_diagram,
+    arrows_of_undoing, relay_name,
+};
 use super::step::{RELAYS, Settler, Step, Wish, steps};
 use crate::harness::{TestDatabase, message, relay, seconds, settlement};
 
@@ -27,6 +30,9 @@ fn postgres_does_what_the_model_does() {
 
 /// How many leases back a settlement may reach.
 const LEASES_REMEMBERED: usize = 6;
+
+/// How many repairs back an order to undo may reach.
+const REPAIRS_REMEMBERED: usize = 3;
 
 /// The same sequences in every run: a failure found once can be looked into.
 fn run_model(cases: u32, make_database: impl AsyncFnOnce() -> TestDatabase) {
@@ -52,7 +58,9 @@ fn run_model(cases: u32, make_database: impl AsyncFnOnce() -> TestDatabase) {
         })
         .unwrap();
     // Sequences that never get there would prove nothing about it.
-    assert_eq!(arrows.into_inner().unwrap(), all_arrows());
+    let arrows = arrows.into_inner().unwrap();
+    assert!(arrows.is_superset(&arrows_of_diagram()), "{arrows:?}");
+    assert!(!arrows.is_disjoint(&arrows_of_undoing()), "{arrows:?}");
 }
 
 /// One sequence, on the database and on the model at once.
@@ -61,6 +69,8 @@ struct Run<'database> {
     state: State,
     /// Every lease there ever was.
     leases: Vec<(usize, ClaimedMessage)>,
+    /// Every repair there ever was, in the order of the model's.
+    repairs: Vec<RepairId>,
     /// Every change of status there ever was.
     arrows: BTreeSet<(Status, Status)>,
 }
@@ -71,13 +81,14 @@ async fn run_sequence(database: &TestDatabase, steps: Vec<Step>) -> BTreeSet<(St
         .connection()
         .batch_execute(
             "DELETE FROM outbox_messages; DELETE FROM operation_logs; DELETE FROM channel_holds; \
-             DELETE FROM relays;",
+             DELETE FROM relays; DELETE FROM repairs;",
         )
         .unwrap();
     let mut run = Run {
         database,
         state: State::new(),
         leases: Vec::new(),
+        repairs: Vec::new(),
         arrows: BTreeSet::new(),
     };
     for number in 0..RELAYS {
@@ -127,6 +138,7 @@ impl Run<'_> {
             }
             Step::Requeue { message, attempts } => self.requeue(message, attempts).await,
             Step::Cancel { message } => self.cancel(message).await,
+            Step::Undo { repair } => self.undo(repair).await,
             Step::Hold { probe_in } => {
                 let order = hold_order(probe_in.map(|after| now.after(seconds(after))));
                 self.state.hold(order.probe_at);
@@ -269,7 +281,7 @@ impl Run<'_> {
             .database
             .repair(&[id], outbox::Wish::Requeue { attempts }, now)
             .await;
-        assert_allowed(answer, expected);
+        self.remember(answer, expected);
     }
 
     async fn cancel(&mut self, message: Index) {
@@ -279,7 +291,40 @@ impl Run<'_> {
         let expected = self.state.cancel(&id);
         let now = self.state.now;
         let answer = self.database.repair(&[id], outbox::Wish::Cancel, now).await;
-        assert_allowed(answer, expected);
+        self.remember(answer, expected);
+    }
+
+    async fn undo(&mut self, repair: Index) {
+        if self.repairs.is_empty() {
+            return;
+        }
+        let latest = self.repairs.len().saturating_sub(REPAIRS_REMEMBERED);
+        let number = latest + repair.index(self.repairs.len() - latest);
+        let expected = self.state.undo(number);
+        let answer = self
+            .database
+            .undo(&self.repairs[number], self.state.now)
+            .await;
+        let answer = match answer {
+            Ok(done) if (done.undone, done.moved) == (1, 0) => UndoAnswer::PutBack,
+            Ok(done) if (done.undone, done.moved) == (0, 1) => UndoAnswer::Moved,
+            Err(RepairError::AlreadyUndone(_)) => UndoAnswer::AlreadyUndone,
+            Err(RepairError::TooLate { .. }) => UndoAnswer::TooLate,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(answer, expected);
+    }
+
+    /// A repair that was made can be undone later.
+    fn remember(&mut self, answer: Result<outbox::Repaired, RepairError>, expected: bool) {
+        match answer {
+            Ok(repaired) => {
+                assert!(expected, "was allowed");
+                self.repairs.push(repaired.repair);
+            }
+            Err(RepairError::WrongStatus { .. }) => assert!(!expected, "was refused"),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn any_message(&self, message: Index) -> Option<OutboxMessageId> {
@@ -313,7 +358,8 @@ impl Run<'_> {
                 self.arrows.insert((from, row.status));
             }
         }
-        assert!(self.arrows.is_subset(&all_arrows()), "{:?}", self.arrows);
+        let ways = &arrows_of_diagram() | &arrows_of_undoing();
+        assert!(self.arrows.is_subset(&ways), "{:?}", self.arrows);
         let held: Vec<_> = held
             .iter()
             .map(|hold| (hold.probe_at, hold.held_since))
@@ -362,13 +408,5 @@ fn hold_order(probe_at: Option<UtcTimestamp>) -> HoldOrder {
         errcode: None,
         probe_at,
         held_by: "model".to_owned(),
-    }
-}
-
-fn assert_allowed(answer: Result<outbox::Repaired, RepairError>, expected: bool) {
-    match answer {
-        Ok(_) => assert!(expected, "was allowed"),
-        Err(RepairError::WrongStatus { .. }) => assert!(!expected, "was refused"),
-        Err(error) => panic!("{error}"),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::domain::{OutboxMessageId, UtcTimestamp};
 use shared::outbox::{
-    ClaimedMessage, Message, Outcome, Priority, RESCUES_MAX, SILENCE_MAX, Status, Verdict,
+    ClaimedMessage, Message, Outcome, Priority, RESCUES_MAX, SILENCE_MAX, Status, UNDO_WINDOW,
+    Verdict,
 };
 
 use super::step::RELAYS;
@@ -22,6 +23,8 @@ pub struct State {
     /// When each relay last said that it is alive.
     pub heartbeats: [Option<UtcTimestamp>; RELAYS],
     pub hold: Option<Hold>,
+    /// In the order in which they were made.
+    pub repairs: Vec<Repair>,
     fences_given: BTreeSet<(OutboxMessageId, i64)>,
 }
 
@@ -46,6 +49,26 @@ pub struct Row {
 pub struct Hold {
     pub probe_at: Option<UtcTimestamp>,
     pub held_since: UtcTimestamp,
+}
+
+/// What an operator has done to one message, and how it was before.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    message: OutboxMessageId,
+    at: UtcTimestamp,
+    after: Row,
+    before: Row,
+    is_undone: bool,
+}
+
+/// What an order to undo is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoAnswer {
+    PutBack,
+    /// The message has moved since, and was left alone.
+    Moved,
+    AlreadyUndone,
+    TooLate,
 }
 
 /// The name of a relay by its number.
@@ -76,6 +99,12 @@ impl Row {
         }
     }
 
+    /// By what a repair knows a row that has not moved since: the moment that it left there is its own.
+    fn mark(&self) -> (Status, i64, Option<UtcTimestamp>) {
+        let moment = self.finished_at.or(Some(self.due_at));
+        (self.status, self.fence, moment)
+    }
+
     fn finish(&mut self, status: Status, now: UtcTimestamp) {
         self.status = status;
         self.finished_at = status.is_final().then_some(now);
@@ -89,6 +118,7 @@ impl State {
             rows: BTreeMap::new(),
             heartbeats: [Some(moment()); RELAYS],
             hold: None,
+            repairs: Vec::new(),
             fences_given: BTreeSet::new(),
         }
     }
@@ -286,11 +316,13 @@ impl State {
         let row = self.rows.get_mut(id).expect("a message of the model");
         let allowed = [Status::Failed, Status::Skipped, Status::Cancelled].contains(&row.status);
         if allowed {
+            let before = row.clone();
             row.finish(Status::Pending, now);
             row.attempts_max = row.attempt + attempts.max(1);
             row.rescues = 0;
             row.due_at = now;
             row.expires_at = None;
+            self.repairs.push(Repair::of(id, before, row, now));
         }
         allowed
     }
@@ -301,14 +333,49 @@ impl State {
         let row = self.rows.get_mut(id).expect("a message of the model");
         let allowed = [Status::Pending, Status::Failed].contains(&row.status);
         if allowed {
+            let before = row.clone();
             row.finish(Status::Cancelled, now);
+            self.repairs.push(Repair::of(id, before, row, now));
         }
         allowed
+    }
+
+    /// Puts the message of a repair back as it was, if it is still as the repair had left it.
+    pub fn undo(&mut self, number: usize) -> UndoAnswer {
+        let repair = &mut self.repairs[number];
+        if repair.is_undone {
+            return UndoAnswer::AlreadyUndone;
+        }
+        if self.now.since(repair.at) > UNDO_WINDOW {
+            return UndoAnswer::TooLate;
+        }
+        repair.is_undone = true;
+        let row = self
+            .rows
+            .get_mut(&repair.message)
+            .expect("a message of the model");
+        if row.mark() != repair.after.mark() {
+            return UndoAnswer::Moved;
+        }
+        *row = repair.before.clone();
+        UndoAnswer::PutBack
+    }
+}
+
+impl Repair {
+    fn of(message: &OutboxMessageId, before: Row, after: &Row, at: UtcTimestamp) -> Self {
+        Self {
+            message: message.clone(),
+            at,
+            after: after.clone(),
+            before,
+            is_undone: false,
+        }
     }
 }
 
 /// The arrows of the diagram in the outbox's documentation.
-pub fn all_arrows() -> BTreeSet<(Status, Status)> {
+pub fn arrows_of_diagram() -> BTreeSet<(Status, Status)> {
     use Status::{Cancelled, Failed, Pending, Sending, Sent, Skipped};
     BTreeSet::from([
         (Pending, Sending),
@@ -322,4 +389,10 @@ pub fn all_arrows() -> BTreeSet<(Status, Status)> {
         (Skipped, Pending),
         (Cancelled, Pending),
     ])
+}
+
+/// The ways that only the undoing of a repair goes.
+pub fn arrows_of_undoing() -> BTreeSet<(Status, Status)> {
+    use Status::{Cancelled, Failed, Pending, Skipped};
+    BTreeSet::from([(Pending, Failed), (Pending, Skipped), (Cancelled, Failed)])
 }

@@ -43,6 +43,10 @@ pub enum Step {
     Cancel {
         message: Index,
     },
+    /// One of the latest repairs, perhaps undone already.
+    Undo {
+        repair: Index,
+    },
     Hold {
         probe_in: Option<u64>,
     },
@@ -100,6 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (any::<Index>(), -1..3_i32)
             .prop_map(|(message, attempts)| Step::Requeue { message, attempts }),
         4 => any::<Index>().prop_map(|message| Step::Cancel { message }),
+        8 => any::<Index>().prop_map(|repair| Step::Undo { repair }),
         1 => prop::option::weighted(0.8, 0..20_u64).prop_map(|probe_in| Step::Hold { probe_in }),
         1 => Just(Step::Lift),
     ]
@@ -120,7 +125,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => (0..10_u64).prop_map(|after| Wish::Unknown { after }),
         2 => (0..10_u64).prop_map(|after| Wish::Postponed { after }),
         1 => Just(Wish::Refused),
-        1 => Just(Wish::Pointless),
+        3 => Just(Wish::Pointless),
         1 => Just(Wish::Presumed),
         1 => Just(Wish::Undecided),
         2 => Just(Wish::Released),

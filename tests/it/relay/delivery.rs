@@ -5,7 +5,7 @@ use serde_json::json;
 use shared::domain::Channel;
 use shared::notification::Kind;
 use shared::outbox::Status;
-use wechat_sandbox::{Api, Fault, FaultAction, MessageFilter};
+use wechat_sandbox::{Api, Envelope, Fault, FaultAction, MessageFilter};
 
 use crate::harness::{RelayStage, TestDatabase, assignment, on_each_database};
 
@@ -41,7 +41,16 @@ async fn a_message_arrives_once_on_each_channel_and_is_sent(database: &TestDatab
         .iter()
         .find(|m| m.api == Api::SubscribeSend)
         .unwrap();
-    assert_eq!(card.openid, employee.openid);
+    let Envelope::MiniProgram {
+        openid,
+        page,
+        msgid,
+        ..
+    } = &card.envelope
+    else {
+        panic!("a subscribe message goes to a user of a mini program");
+    };
+    assert_eq!(openid, &employee.openid);
     assert_eq!(
         card.data(),
         json!({
@@ -52,13 +61,16 @@ async fn a_message_arrives_once_on_each_channel_and_is_sent(database: &TestDatab
         })
     );
     assert_eq!(
-        card.page.as_deref(),
+        page.as_deref(),
         Some("pages/customer/detail?id=0193e5a0-6e2b-7c4d-8f10-aabbccddeeff")
     );
     let call = arrived
         .iter()
         .find(|m| m.api == Api::CloudFunction)
         .unwrap();
+    let Envelope::MiniProgram { message_id, .. } = &call.envelope else {
+        panic!("a cloud function writes to a user of a mini program");
+    };
     assert_eq!(call.data()["assignedToId"], json!(employee.id));
     assert_eq!(call.data()["openid"], json!(employee.openid));
     assert_eq!(call.data()["customerName"], "王女士");
@@ -72,14 +84,14 @@ async fn a_message_arrives_once_on_each_channel_and_is_sent(database: &TestDatab
         );
         match message.channel {
             Channel::WechatSubscribe => {
-                let msgid = card.msgid.unwrap();
+                let msgid = msgid.unwrap();
                 assert!(
                     msgid > 1 << 53,
                     "only such ids show whether one went through a float"
                 );
                 assert_eq!(message.provider_message_id, Some(msgid.to_string()));
             }
-            _ => assert_eq!(call.message_id.as_deref(), Some(message.id.as_str())),
+            _ => assert_eq!(message_id.as_deref(), Some(message.id.as_str())),
         }
     }
 }
@@ -131,8 +143,11 @@ async fn a_route_decides_template_fields_and_page(database: &TestDatabase) {
     let arrived = stage.sandbox.messages(&MessageFilter::default());
     assert_eq!(arrived[0].data()["thing1"]["value"], "美团");
     assert_eq!(arrived[0].data()["thing2"]["value"], "-");
+    let Envelope::MiniProgram { page, .. } = &arrived[0].envelope else {
+        panic!("a subscribe message goes to a user of a mini program");
+    };
     assert_eq!(
-        arrived[0].page.as_deref(),
+        page.as_deref(),
         Some("pages/lead?id=0193e5a0-6e2b-7c4d-8f10-aabbccddeeff")
     );
 }
@@ -162,7 +177,7 @@ async fn a_recipient_never_has_two_messages_under_way_on_one_channel(database: &
     assert!(
         sends
             .iter()
-            .all(|send| send.in_flight_same_openid == 0 && send.errcode == Some(0))
+            .all(|send| send.in_flight_same_recipient == 0 && send.errcode == Some(0))
     );
     assert_eq!(stage.sandbox.stats().duplicates, 0);
 }
@@ -279,7 +294,7 @@ async fn a_recipient_with_many_messages_does_not_hold_up_the_others(database: &T
     let arrived = stage.sandbox.messages(&MessageFilter::default());
     let place = arrived
         .iter()
-        .position(|message| message.openid == one.openid)
+        .position(|message| message.envelope.recipient() == one.openid)
         .unwrap();
     assert!(place <= 4, "it came as number {place}");
 }

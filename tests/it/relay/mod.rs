@@ -10,3 +10,6 @@ mod setting;
 mod shutdown;
 mod token;
 mod wake;
+mod wecom_app;
+mod wecom_pace;
+mod wecom_robot;

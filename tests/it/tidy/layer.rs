@@ -28,6 +28,11 @@ pub const PACKAGES: &[PackageRule] = &[
         sentence: "shared is what both services stand on: it knows no server, no client and no service",
     },
     PackageRule {
+        package: "postgres-listener",
+        never: &["shared", "diesel*", "tokio", "actix*", "reqwest"],
+        sentence: "postgres-listener waits for a notification and does nothing else: it alone may contain unsafe code",
+    },
+    PackageRule {
         package: "wechat",
         never: &[
             "shared",

@@ -14,6 +14,7 @@ on_each_database! {
     settling_twice_is_a_lost_lease,
     a_batch_with_a_late_and_a_current_settlement_of_one_message_keeps_them_apart,
     one_lease_settled_twice_in_a_batch_counts_once,
+    a_claim_that_was_not_answered_is_given_back_and_nothing_else,
 }
 
 fn settled_at() -> UtcTimestamp {
@@ -132,4 +133,31 @@ async fn one_lease_settled_twice_in_a_batch_counts_once(database: &TestDatabase)
     assert_eq!(settled.leases_lost, std::slice::from_ref(&id));
     assert_eq!(database.message(&id).await.status, Status::Failed);
     assert_eq!(attempts(database, &id).await.len(), 1);
+}
+
+async fn a_claim_that_was_not_answered_is_given_back_and_nothing_else(database: &TestDatabase) {
+    let (relay, other) = (relay("a"), relay("b"));
+    let mut claims = Vec::new();
+    for (who, when) in [(&relay, 0), (&relay, 1), (&other, 1)] {
+        database.enqueue(message()).await;
+        let now = moment().after(seconds(when));
+        claims.push(database.claim_one(who, now).await);
+    }
+    let lost = claims[1].clone();
+    let lease_expires_at = lost.lease_expires_at.unwrap();
+    let name = relay.clone();
+    let given_back = database
+        .write(move |transaction| {
+            outbox::give_back_claim(transaction, &name, lost.channel, lease_expires_at)
+        })
+        .await;
+    assert_eq!(given_back, 1);
+    let row = database.message(&claims[1].id).await;
+    assert_eq!((row.status, row.attempt), (Status::Pending, 0));
+    assert_eq!(row.fence, 1, "a settlement of the lost claim cannot match");
+    for still_held in [&claims[0], &claims[2]] {
+        let row = database.message(&still_held.id).await;
+        assert_eq!((row.status, row.attempt), (Status::Sending, 1));
+    }
+    database.leases_may_remain();
 }

@@ -1,5 +1,6 @@
 //! Every verb that moves a message.
 
+mod agenda;
 mod channel_settings;
 mod claim;
 mod enqueue;
@@ -9,7 +10,9 @@ mod failures;
 mod hold;
 mod inspect;
 mod lease;
+mod recipient_limit;
 mod reclaim;
+mod refused_recipients;
 mod relay_registry;
 mod repair;
 mod repair_matching;

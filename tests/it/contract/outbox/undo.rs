@@ -1,5 +1,5 @@
 use shared::domain::{OutboxMessageId, RepairId, UtcTimestamp};
-use shared::operation_log::{Actor, history};
+use shared::operation_log::history;
 use shared::outbox::{
     self, Message, NewMessage, RepairError, Rest, Status, UNDO_WINDOW, Undone, Verdict, Wish,
 };
@@ -19,21 +19,6 @@ on_each_database! {
 
 fn later() -> UtcTimestamp {
     moment().after(seconds(600))
-}
-
-async fn undo(
-    database: &TestDatabase,
-    id: &RepairId,
-    now: UtcTimestamp,
-) -> Result<Undone, RepairError> {
-    let id = id.clone();
-    database
-        .database()
-        .write(move |transaction| {
-            let actor = Actor::Console("wang".to_owned());
-            outbox::undo_next(transaction, &id, &actor, None, now)
-        })
-        .await
 }
 
 /// A message that ended so; it would have expired later.
@@ -74,7 +59,8 @@ async fn an_undone_repair_leaves_every_message_as_it_was(database: &TestDatabase
         let before = rows(database).await;
         let repair = database.repair(&ids, wish, later()).await.unwrap().repair;
         assert_ne!(rows(database).await, before);
-        let undone = undo(database, &repair, later().after(UNDO_WINDOW))
+        let undone = database
+            .undo(&repair, later().after(UNDO_WINDOW))
             .await
             .unwrap();
         assert_eq!(
@@ -110,7 +96,7 @@ async fn what_has_moved_since_is_left_alone(database: &TestDatabase) {
             .await
             .unwrap();
     }
-    let undone = undo(database, &repair.repair, even_later).await.unwrap();
+    let undone = database.undo(&repair.repair, even_later).await.unwrap();
     assert_eq!((undone.undone, undone.moved), (1, 2));
     let status = async |id: &OutboxMessageId| database.message(id).await.status;
     assert_eq!(status(&claimed.id).await, Status::Sent);
@@ -126,21 +112,21 @@ async fn a_repair_is_undone_once_and_in_time(database: &TestDatabase) {
         .unwrap()
         .repair;
     let too_late = later().after(UNDO_WINDOW).after(seconds(65));
-    let error = undo(database, &repair, too_late).await.unwrap_err();
+    let error = database.undo(&repair, too_late).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("repair {repair} was made 11 min 5 s ago and can be undone for 10 min only")
     );
     assert_eq!(database.message(&id).await.status, Status::Cancelled);
-    undo(database, &repair, later()).await.unwrap();
-    let error = undo(database, &repair, later()).await.unwrap_err();
+    database.undo(&repair, later()).await.unwrap();
+    let error = database.undo(&repair, later()).await.unwrap_err();
     assert!(matches!(error, RepairError::AlreadyUndone(_)), "{error}");
     assert_eq!(database.message(&id).await.status, Status::Failed);
 }
 
 async fn a_repair_that_does_not_exist_is_named(database: &TestDatabase) {
     let id = RepairId::generate();
-    let error = undo(database, &id, moment()).await.unwrap_err();
+    let error = database.undo(&id, moment()).await.unwrap_err();
     assert_eq!(error.to_string(), format!("there is no repair {id}"));
 }
 
@@ -155,7 +141,7 @@ async fn who_undid_it_is_in_the_history(database: &TestDatabase) {
         .await
         .unwrap()
         .repair;
-    undo(database, &repair, later()).await.unwrap();
+    database.undo(&repair, later()).await.unwrap();
     let history = database
         .read(move |connection| history(connection, "outbox_message", id.as_str()))
         .await;
@@ -187,12 +173,14 @@ async fn many_are_undone_in_batches(database: &TestDatabase) {
         .await
         .unwrap()
         .repair;
-    let first = undo(database, &repair, later().after(UNDO_WINDOW))
+    let first = database
+        .undo(&repair, later().after(UNDO_WINDOW))
         .await
         .unwrap();
     assert_eq!((first.undone, first.rest), (500, Rest::More));
     // What was begun in time may be finished later.
-    let second = undo(database, &repair, later().after(UNDO_WINDOW * 2))
+    let second = database
+        .undo(&repair, later().after(UNDO_WINDOW * 2))
         .await
         .unwrap();
     assert_eq!((second.undone, second.rest), (250, Rest::Nothing));
