@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use shared::db::DbConnection;
 
 use crate::harness::{
     CONCURRENCY, Drain, SmallDisk, TestCluster, TestDatabase, TestProcess, backlog_size,
@@ -40,6 +41,18 @@ async fn shorten_log(database: &TestDatabase) {
     .await;
 }
 
+/// What relays have to write may find room in the pages of a full disk for a long time. The log
+/// cannot be continued without a new file.
+async fn use_up_log(drain: &mut Drain<'_>, administrator: &mut DbConnection) {
+    eventually("the log cannot be continued", async || {
+        drain.try_to_assign().await;
+        diesel::sql_query("SELECT pg_switch_wal()")
+            .execute(administrator)
+            .is_err()
+    })
+    .await;
+}
+
 /// Megabytes: a message and what its updates leave behind take a few kilobytes.
 fn room_for_a_long_run() -> usize {
     backlog_size() / 100
@@ -57,16 +70,16 @@ async fn a_full_disk_under_the_embedded_database_costs_nothing() {
     let relays = [(); 2].map(|()| {
         TestProcess::start_despite_size_limits("outbox-relay", &drain.relay_arguments(&[]))
     });
-    let writers = relays.each_ref().map(TestProcess::pid);
+    let writers = || relays.each_ref().map(TestProcess::pid).to_vec();
     drain.until_under_way().await;
     let mut incident = drain.incident(&name_in_the_table(&disk));
     shorten_log(&database).await;
-    disk.fill(&writers);
+    disk.fill(writers);
     for relay in &relays {
         until_noticed(&mut drain, relay).await;
     }
     lasting(FULL).await;
-    disk.make_room(&writers);
+    disk.make_room(writers);
     incident.is_over();
     drain.close_books(&incident).await;
     stop_well(relays);
@@ -76,8 +89,11 @@ async fn a_full_disk_under_the_embedded_database_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_a_server_repeats_nothing() {
     let disk = SmallDisk::of_megabytes(192 + room_for_a_long_run());
-    let cluster =
-        TestCluster::start_in(disk.path(), &["max_wal_size = 32MB", "min_wal_size = 32MB"]);
+    // Without a checkpoint no file of the log is used a second time.
+    let cluster = TestCluster::start_in(
+        disk.path(),
+        &["max_wal_size = 4GB", "checkpoint_timeout = 1h"],
+    );
     let database = TestDatabase::on_server(&cluster.url()).await;
     let mut drain = Drain::on(&database).await;
     let relays = [(); 2].map(|()| drain.relay(&["--lease", "10s", "--request-timeout", "2s"]));
@@ -85,11 +101,14 @@ async fn a_full_disk_under_a_server_repeats_nothing() {
     let mut incident = drain
         .incident(&name_in_the_table(&disk))
         .interrupting(2 * CONCURRENCY);
-    let writers = cluster.pids();
-    disk.fill(&writers);
-    until_noticed(&mut drain, &relays[0]).await;
+    let mut administrator = database.connection();
+    disk.fill(|| cluster.pids());
+    use_up_log(&mut drain, &mut administrator).await;
+    for relay in &relays {
+        until_noticed(&mut drain, relay).await;
+    }
     lasting(FULL).await;
-    disk.make_room(&writers);
+    disk.make_room(|| cluster.pids());
     cluster.start_if_down();
     incident.is_over();
     let cost = drain.close_books(&incident).await;

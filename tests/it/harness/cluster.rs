@@ -106,9 +106,12 @@ impl TestCluster {
         }
     }
 
-    /// Its processes that write its data: all of them.
+    /// Its processes that write its data: all of them, the one that starts the others first. None
+    /// while it is down.
     pub fn pids(&self) -> Vec<u32> {
-        let file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let Ok(file) = fs::read_to_string(self.data().join("postmaster.pid")) else {
+            return Vec::new();
+        };
         let postmaster: u32 = file.lines().next().unwrap().parse().unwrap();
         let children = format!("/proc/{postmaster}/task/{postmaster}/children");
         let children = fs::read_to_string(children).unwrap_or_default();

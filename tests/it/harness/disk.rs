@@ -58,7 +58,7 @@ impl SmallDisk {
     }
 
     /// From now on nothing more can be written; where it is no real disk, by these processes.
-    pub fn fill(&self, writers: &[u32]) {
+    pub fn fill(&self, writers: impl Fn() -> Vec<u32>) {
         match self.kind {
             Kind::Mounted => {
                 let mut ballast = File::create(self.path().join(BALLAST)).unwrap();
@@ -69,7 +69,7 @@ impl SmallDisk {
     }
 
     /// Somebody has made room.
-    pub fn make_room(&self, writers: &[u32]) {
+    pub fn make_room(&self, writers: impl Fn() -> Vec<u32>) {
         match self.kind {
             Kind::Mounted => fs::remove_file(self.path().join(BALLAST)).unwrap(),
             Kind::Limited => limit_file_size(writers, "unlimited:unlimited"),
@@ -93,8 +93,9 @@ impl Drop for SmallDisk {
     }
 }
 
-fn limit_file_size(processes: &[u32], limits: &str) {
-    for process in processes {
+fn limit_file_size(processes: impl Fn() -> Vec<u32>, limits: &str) {
+    // A second time for those that were started meanwhile by one that had its old limits.
+    for process in processes().into_iter().chain(processes()) {
         let limited = Command::new("prlimit")
             .args(["--pid", &process.to_string(), &format!("--fsize={limits}")])
             .output()
