@@ -3,6 +3,9 @@
 //! Session set-up, the start of a write transaction, the time, the lock that keeps two relays off
 //! one row, and settling a batch in as few statements as the database allows.
 
+use std::time::{Duration, Instant};
+
+use diesel::BoxableExpression;
 use diesel::connection::{
     AnsiTransactionManager, SimpleConnection, TransactionManager, TransactionManagerStatus,
 };
@@ -13,12 +16,18 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamp};
 use diesel::sqlite::Sqlite;
 
-use super::schema::{channel_holds, outbox_messages, relays, users};
+use super::schema::{channel_holds, customers, outbox_messages, relays, users};
 use super::statement::Statement;
+use super::wake::Topic;
 use super::{DbConnection, DbError, each_backend};
 use crate::domain::{
-    Channel, CustomerId, MemberId, OutboxMessageId, RecipientId, RelayName, UserId, UtcTimestamp,
+    Channel, CustomerId, MemberId, NotificationId, OutboxMessageId, RecipientId, RelayName, UserId,
+    UtcTimestamp,
 };
+
+/// How long a new connection waits for others that open the same new file.
+const SWITCH_WAIT_MAX: Duration = Duration::from_secs(15);
+const SWITCH_RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// Prepares a new connection.
 ///
@@ -28,14 +37,35 @@ use crate::domain::{
 /// and no compiling of queries, which takes longer than any query here.
 pub(super) fn set_up_session(connection: &mut DbConnection) -> Result<(), DieselError> {
     match connection {
-        DbConnection::Sqlite(c) => c.batch_execute(
-            "PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
-        ),
+        DbConnection::Sqlite(c) => {
+            c.batch_execute(
+                "PRAGMA busy_timeout = 15000; PRAGMA foreign_keys = ON; \
+                 PRAGMA temp_store = MEMORY;",
+            )?;
+            switch_to_write_ahead_log(c)?;
+            c.batch_execute("PRAGMA synchronous = FULL;")
+        }
         DbConnection::Postgres(c) => c.batch_execute(
             "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
              SET idle_in_transaction_session_timeout = '30s'; SET TIME ZONE 'UTC'; SET jit = off;",
         ),
+    }
+}
+
+/// Processes that open a new file at the same moment get in each other's way here, and SQLite does
+/// not wait for the others in this case, whatever the time-out: one of 240 connections failed when
+/// eight were opened at once on a busy machine.
+fn switch_to_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), DieselError> {
+    let asked_since = Instant::now();
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(error)
+                if is_somebody_else_writing(&error) && asked_since.elapsed() < SWITCH_WAIT_MAX =>
+            {
+                std::thread::sleep(SWITCH_RETRY_DELAY);
+            }
+            outcome => return outcome,
+        }
     }
 }
 
@@ -108,6 +138,10 @@ pub(super) fn lock_migrations(connection: &mut DbConnection) -> Result<(), DbErr
         DbConnection::Postgres(c) => {
             // An arbitrary number that means "migrations of this schema".
             diesel::sql_query("SELECT pg_advisory_xact_lock(7492811)").execute(c)?;
+            // An index of a table with a million rows takes minutes, and more so with little memory.
+            c.batch_execute(
+                "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '256MB'",
+            )?;
             Ok(())
         }
     }
@@ -187,10 +221,14 @@ pub(super) fn commit_count(connection: &mut DbConnection) -> Result<CommitCount,
     }
 }
 
-/// The name of the signals, as `LISTEN` takes it. Installations in different schemas of one database
-/// do not wake each other. A name has 63 bytes at most.
-pub(super) const SIGNAL_NAME: &str =
-    "SELECT quote_ident(left('yizhan_outbox:' || current_schema(), 63))";
+/// The name of the signals about this, as `LISTEN` takes it. Installations in different schemas of one
+/// database do not wake each other. A name has 63 bytes at most.
+pub(super) fn signal_name(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Outbox => "SELECT quote_ident(left('yizhan_outbox:' || current_schema(), 63))",
+        Topic::Inboxes => "SELECT quote_ident(left('yizhan_inbox:' || current_schema(), 63))",
+    }
+}
 
 /// Makes the commit of this transaction show itself to listeners, also where nothing else is written.
 ///
@@ -220,13 +258,95 @@ pub(super) fn start_signalling(connection: &mut DbConnection) -> Result<(), Dies
     }
 }
 
-/// Sends a signal to all listeners of this database. Outside a transaction, on a connection of its
-/// own.
-pub(super) fn signal(connection: &mut DbConnection) -> Result<(), DieselError> {
+/// Sends a signal to all who listen for this on this database. Outside a transaction, on a connection
+/// of its own.
+pub(super) fn signal(connection: &mut DbConnection, topic: Topic) -> Result<(), DieselError> {
+    let signal = match topic {
+        Topic::Outbox => "SELECT pg_notify(left('yizhan_outbox:' || current_schema(), 63), '')",
+        Topic::Inboxes => "SELECT pg_notify(left('yizhan_inbox:' || current_schema(), 63), '')",
+    };
     match connection {
         DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => c.batch_execute(signal),
+    }
+}
+
+/// A place in the record of what changed in notification centres, in the database's own words.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub(crate) struct InboxCursor {
+    #[diesel(sql_type = Text)]
+    cursor: String,
+}
+
+/// Something that was committed after a cursor was given, or nothing but the next cursor.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct InboxChangeRow {
+    #[diesel(embed)]
+    pub(crate) next: InboxCursor,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(crate) user_id: Option<UserId>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(crate) notification_id: Option<NotificationId>,
+}
+
+/// The present place: what is committed from now on comes after it.
+pub(crate) fn inbox_cursor(connection: &mut DbConnection) -> Result<InboxCursor, DbError> {
+    Ok(match connection {
+        DbConnection::Sqlite(c) => diesel::sql_query(
+            "SELECT CAST(COALESCE(MAX(seq), 0) AS TEXT) AS cursor FROM sqlite_sequence \
+             WHERE name = 'inbox_changes'",
+        )
+        .get_result(c)?,
         DbConnection::Postgres(c) => {
-            c.batch_execute("SELECT pg_notify(left('yizhan_outbox:' || current_schema(), 63), '')")
+            diesel::sql_query("SELECT pg_current_snapshot()::TEXT AS cursor").get_result(c)?
+        }
+    })
+}
+
+/// What was committed after this place and before the next, whichever transaction began first: at
+/// least one row, and at most `limit`; each has the next place.
+///
+/// PostgreSQL: a place is the state in which the database was then, with the transactions that were
+/// under way. What one of them wrote is found when it has been committed, also if others that began
+/// later were faster.
+pub(crate) fn inbox_changes_after(
+    connection: &mut DbConnection,
+    cursor: &InboxCursor,
+    limit: i64,
+) -> Result<Vec<InboxChangeRow>, DbError> {
+    let look = |text| {
+        Statement::new(text)
+            .bind::<Text, _>("cursor", cursor.cursor.as_str())
+            .bind::<BigInt, _>("limit", limit)
+    };
+    Ok(match connection {
+        DbConnection::Sqlite(c) => {
+            look(include_str!("dialect/inbox_changes.sqlite.sql")).load(c)?
+        }
+        DbConnection::Postgres(c) => {
+            look(include_str!("dialect/inbox_changes.postgres.sql")).load(c)?
+        }
+    })
+}
+
+/// Lets one process at a time clear old notifications away, until the transaction ends; answers
+/// whether it is this one.
+pub(crate) fn try_to_prune_inboxes(connection: &mut DbConnection) -> Result<bool, DbError> {
+    #[derive(QueryableByName)]
+    struct Granted {
+        #[diesel(sql_type = Bool)]
+        granted: bool,
+    }
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(true),
+        DbConnection::Postgres(c) => {
+            // An arbitrary number that means "notifications", with the schema it is about.
+            let granted: Granted = diesel::sql_query(
+                "SELECT pg_try_advisory_xact_lock(7492813, hashtext(current_schema())) AS granted",
+            )
+            .get_result(c)?;
+            Ok(granted.granted)
         }
     }
 }
@@ -333,6 +453,35 @@ pub(crate) fn lock_messages(
     }
 }
 
+/// The messages about these subjects, of these kinds or any, that wait and have certainly not been delivered;
+/// locked until the transaction ends, in the order of their ids. What a relay is just claiming is
+/// waited for, and is not among them then.
+pub(crate) fn lock_pending_about(
+    connection: &mut DbConnection,
+    subjects: &[String],
+    kinds: Option<&[&str]>,
+) -> Result<Vec<(OutboxMessageId, Channel)>, DbError> {
+    let waiting = outbox_messages::table
+        .filter(is_pending())
+        .filter(outbox_messages::subject.eq_any(subjects))
+        .filter(outbox_messages::outcome_unknown.eq(false))
+        .order(outbox_messages::id)
+        .select((outbox_messages::id, outbox_messages::channel));
+    let locked = match (connection, kinds) {
+        // The write transaction holds the only write lock there is.
+        (DbConnection::Sqlite(c), None) => waiting.load(c)?,
+        (DbConnection::Sqlite(c), Some(kinds)) => waiting
+            .filter(outbox_messages::kind.eq_any(kinds))
+            .load(c)?,
+        (DbConnection::Postgres(c), None) => waiting.for_update().load(c)?,
+        (DbConnection::Postgres(c), Some(kinds)) => waiting
+            .filter(outbox_messages::kind.eq_any(kinds))
+            .for_update()
+            .load(c)?,
+    };
+    Ok(locked)
+}
+
 /// A lease that is over: who had it, and how often this message was rescued already.
 #[derive(Debug, Queryable)]
 pub(crate) struct OverLease {
@@ -433,13 +582,36 @@ pub(crate) fn lock_finished(
     Ok(locked)
 }
 
+/// Answers of requests that were stored before a moment and are kept no longer; locked until the
+/// transaction ends. Rows that somebody else has locked are passed over.
+///
+/// # Errors
+/// If the database does not answer.
+pub fn lock_old_idempotency_keys(
+    connection: &mut DbConnection,
+    before: UtcTimestamp,
+    limit: i64,
+) -> Result<Vec<String>, DbError> {
+    use super::schema::idempotency_keys;
+    let old = idempotency_keys::table
+        .filter(idempotency_keys::created_at.le(before))
+        .order(idempotency_keys::created_at)
+        .limit(limit)
+        .select(idempotency_keys::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => old.load(c)?,
+        DbConnection::Postgres(c) => old.for_update().skip_locked().load(c)?,
+    };
+    Ok(locked)
+}
+
 /// Locks these customers until the transaction ends, in the order of their ids: two transactions
 /// that want the same ones then wait for each other instead of deadlocking.
 ///
 /// # Errors
 /// If the database does not answer, or the lock is not granted in time.
 pub fn lock_customers(connection: &mut DbConnection, ids: &[CustomerId]) -> Result<(), DbError> {
-    use super::schema::customers;
     match connection {
         // The write transaction holds the only write lock there is.
         DbConnection::Sqlite(_) => Ok(()),
@@ -455,6 +627,47 @@ pub fn lock_customers(connection: &mut DbConnection, ids: &[CustomerId]) -> Resu
     }
 }
 
+/// A condition on customers.
+pub type CustomerCondition = Box<
+    dyn BoxableExpression<customers::table, <DbConnection as Connection>::Backend, SqlType = Bool>,
+>;
+
+/// How a database finds customers by what is known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustomerLookup {
+    /// It keeps an index of the terms of each customer; see the migration `customer_search`.
+    Terms,
+    /// It compares the columns of one row after the other.
+    Columns,
+}
+
+impl CustomerLookup {
+    /// That of this database.
+    pub fn of(connection: &DbConnection) -> Self {
+        match connection {
+            DbConnection::Postgres(_) => Self::Terms,
+            DbConnection::Sqlite(_) => Self::Columns,
+        }
+    }
+}
+
+/// That a customer has all of these terms, capitals or not. Only for [`CustomerLookup::Terms`].
+///
+/// With values in it, and not parameters of a kept statement: the plan depends on how frequent the
+/// terms are.
+pub fn has_customer_terms(terms: &[String]) -> CustomerCondition {
+    let condition = diesel::dsl::sql::<Bool>(
+        "customer_terms(customers.name, customers.phone, customers.wechat_id, customers.number, \
+         customers.lead_source, customers.service_category, customers.lead_level, \
+         customers.contract_status, customers.in_public_pool) @> string_to_array(lower(",
+    );
+    Box::new(
+        condition
+            .bind::<Text, _>(terms.join("\n"))
+            .sql("), E'\\n')"),
+    )
+}
+
 /// Keeps a user as they are until the transaction ends: nobody deactivates them meanwhile.
 ///
 /// # Errors
@@ -468,6 +681,28 @@ pub fn keep_user(connection: &mut DbConnection, id: &UserId) -> Result<(), DbErr
                 .filter(users::id.eq(id))
                 .select(users::id)
                 .for_share()
+                .load(c)?;
+            Ok(())
+        }
+    }
+}
+
+/// Lets one transaction at a time count what a user has and give them more, until it ends. It waits
+/// for those who keep the user as they are ([`keep_user`]), and they for it. Take it before the
+/// customers are locked, as they do: then nobody waits in a circle.
+///
+/// # Errors
+/// If the database does not answer, or the lock is not granted in time.
+pub fn lock_user(connection: &mut DbConnection, id: &UserId) -> Result<(), DbError> {
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => {
+            // Rows that merely refer to the user can be written meanwhile.
+            let _locked: Vec<UserId> = users::table
+                .filter(users::id.eq(id))
+                .select(users::id)
+                .for_no_key_update()
                 .load(c)?;
             Ok(())
         }
@@ -568,6 +803,22 @@ pub fn lock_logins(connection: &mut DbConnection, username: &str) -> Result<(), 
             diesel::sql_query("SELECT pg_advisory_xact_lock(7492812, hashtext($1))")
                 .bind::<Text, _>(username)
                 .execute(c)?;
+            Ok(())
+        }
+    }
+}
+
+/// Lets one transaction at a time count and record who has sent the website's form, until it ends.
+///
+/// # Errors
+/// If the database does not answer, or the lock is not granted in time.
+pub fn lock_website_lead_requests(connection: &mut DbConnection) -> Result<(), DbError> {
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => {
+            // An arbitrary number that means "leads of the website".
+            diesel::sql_query("SELECT pg_advisory_xact_lock(7492820)").execute(c)?;
             Ok(())
         }
     }

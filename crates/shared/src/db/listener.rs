@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::connection::establish;
 use super::file_events::FileEvents;
 use super::url::{Target, with_time_limits};
+use super::wake::Topic;
 use super::{DatabaseUrl, DbConnection, dialect};
 
 /// A connection that waits until another one has committed something.
@@ -16,13 +17,13 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    /// Opens a connection; what is committed from now on is heard.
+    /// Opens a connection; what is committed from now on, and concerns this, is heard.
     ///
     /// # Errors
     /// In words.
-    pub(super) fn open(url: &DatabaseUrl) -> Result<Self, String> {
+    pub(super) fn open(url: &DatabaseUrl, topic: Topic) -> Result<Self, String> {
         match &url.0 {
-            Target::Postgres { url } => listen(url)
+            Target::Postgres { url } => listen(url, topic)
                 .map(Self::Signalled)
                 .map_err(|error| error.to_string()),
             Target::Sqlite { file } => CommitWatch::open(url, file).map(Self::Watching),
@@ -42,9 +43,12 @@ impl Listener {
 }
 
 /// A server that is gone without a word is noticed by the keep-alives of the URL's time limits.
-fn listen(url: &str) -> Result<postgres_listener::Listener, postgres_listener::ListenError> {
+fn listen(
+    url: &str,
+    topic: Topic,
+) -> Result<postgres_listener::Listener, postgres_listener::ListenError> {
     let mut listener = postgres_listener::Listener::connect(&with_time_limits(url))?;
-    let name = listener.value(dialect::SIGNAL_NAME)?;
+    let name = listener.value(dialect::signal_name(topic))?;
     listener.execute(&format!("LISTEN {name}"))?;
     Ok(listener)
 }

@@ -29,3 +29,4 @@ pub use error::{ConnectError, DbError};
 pub use pool::{Database, PoolOptions};
 pub use transaction::WriteTransaction;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use wake::Topic;

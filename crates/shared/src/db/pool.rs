@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::connection::{ConnectionManager, Trust};
-use super::transaction::{AfterCommit, in_transaction};
+use super::transaction::in_transaction;
 use super::url::Target;
-use super::wake::{self, Signaller};
+use super::wake::{self, Signaller, Topic, Topics};
 use super::writer::Writer;
 use super::{ConnectError, DatabaseUrl, DbConnection, DbError, WriteTransaction};
 
@@ -43,7 +43,7 @@ struct Inner {
     pool: r2d2::Pool<ConnectionManager>,
     /// Present where the database has one writer anyway.
     writer: Option<Writer>,
-    /// Started with the first message that is enqueued. Not needed where every commit shows itself.
+    /// Started with the first commit that concerns somebody. Not needed where every commit shows itself.
     signaller: OnceLock<Signaller>,
 }
 
@@ -109,15 +109,15 @@ impl Database {
             .unwrap_or_else(|_| Err(DbError::Panicked.into()))
     }
 
-    /// Wakes whoever waits on the receiver when relays have something to do, in whatever process it
-    /// was committed. Signals may come without reason, and may be lost.
+    /// Wakes whoever waits on the receiver when something was committed that concerns this, in
+    /// whatever process. Signals may come without reason, and may be lost.
     ///
     /// # Errors
     /// [`DbError::Unavailable`] if no thread can be started. A database that is away is no error:
     /// the listener goes on trying.
-    pub async fn listen(&self) -> Result<watch::Receiver<()>, DbError> {
+    pub async fn listen(&self, topic: Topic) -> Result<watch::Receiver<()>, DbError> {
         let url = self.inner.url.clone();
-        let listening = blocking(move || wake::listen(url))
+        let listening = blocking(move || wake::listen(url, topic))
             .await
             .map_err(|_| DbError::Panicked)?;
         listening.map_err(|error| DbError::Unavailable(format!("no listener thread: {error}")))
@@ -139,11 +139,11 @@ impl Database {
         match &self.inner.writer {
             Some(writer) => writer.write(work).await,
             None => {
-                let (value, after_commit) = self
+                let (value, concerns) = self
                     .run(|connection| in_transaction(connection, work))
                     .await?;
-                if after_commit == AfterCommit::WakeRelays {
-                    self.inner.signal_relays();
+                if !concerns.is_empty() {
+                    self.inner.signal(concerns);
                 }
                 Ok(value)
             }
@@ -152,16 +152,16 @@ impl Database {
 }
 
 impl Inner {
-    fn signal_relays(&self) {
+    fn signal(&self, topics: Topics) {
         if self.signaller.get().is_none() {
             match Signaller::start(self.url.clone()) {
                 // Another request may have been faster; its thread stays, this one ends.
                 Ok(signaller) => drop(self.signaller.set(signaller)),
-                Err(error) => return log::warn!("relays cannot be signalled: {error}"),
+                Err(error) => return log::warn!("nobody can be signalled: {error}"),
             }
         }
         if let Some(signaller) = self.signaller.get() {
-            signaller.signal();
+            signaller.signal(topics);
         }
     }
 

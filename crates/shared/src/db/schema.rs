@@ -82,12 +82,111 @@ diesel::table! {
         id -> Text,
         customer_id -> Text,
         from_user_id -> Nullable<Text>,
-        to_user_id -> Text,
+        to_user_id -> Nullable<Text>,
         assigned_by -> Nullable<Text>,
         entrance -> Text,
         reason -> Nullable<Text>,
         request_id -> Nullable<Text>,
         created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    follow_ups (id) {
+        id -> Text,
+        customer_id -> Text,
+        author_id -> Text,
+        kind -> Nullable<Text>,
+        content -> Text,
+        next_follow_up_at -> Nullable<Timestamp>,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    lead_transfer_rules (id) {
+        id -> Text,
+        name -> Text,
+        enabled -> Bool,
+        inactive_hours -> Integer,
+        cooldown_hours -> Integer,
+        transfers_max -> Integer,
+        contract_statuses -> Text,
+        lead_sources -> Text,
+        created_from -> Nullable<Text>,
+        created_until -> Nullable<Text>,
+        window_enabled -> Bool,
+        window_start -> Text,
+        window_end -> Text,
+        strategy -> Text,
+        round -> Integer,
+        last_receiver_id -> Nullable<Text>,
+        created_by -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    lead_transfer_rule_users (rule_id, user_id) {
+        rule_id -> Text,
+        user_id -> Text,
+        is_source -> Bool,
+        is_target -> Bool,
+        position -> Integer,
+        out_count -> Integer,
+        in_count -> Integer,
+    }
+}
+
+diesel::table! {
+    lead_transfer_runs (id) {
+        id -> Text,
+        origin -> Text,
+        slot -> Nullable<Timestamp>,
+        rule_id -> Nullable<Text>,
+        leads_max -> Nullable<Integer>,
+        as_of -> Timestamp,
+        status -> Text,
+        moved -> Integer,
+        skipped -> Integer,
+        error -> Nullable<Text>,
+        started_by -> Nullable<Text>,
+        request_id -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    lead_transfer_records (id) {
+        id -> Text,
+        run_id -> Text,
+        rule_id -> Text,
+        rule_name -> Text,
+        customer_id -> Text,
+        from_user_id -> Text,
+        to_user_id -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    schedules (name) {
+        name -> Text,
+        last_slot -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        holder -> Text,
+        expires_at -> Timestamp,
     }
 }
 
@@ -101,6 +200,46 @@ diesel::table! {
         detail -> Text,
         request_id -> Nullable<Text>,
         created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (id) {
+        id -> Text,
+        user_id -> Text,
+        key -> Text,
+        fingerprint -> Text,
+        status -> Nullable<Integer>,
+        message -> Nullable<Text>,
+        data -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    imports (id) {
+        id -> Text,
+        user_id -> Text,
+        invalid_rows -> Text,
+        state -> Text,
+        failure -> Nullable<Text>,
+        total -> Integer,
+        imported -> Integer,
+        invalid -> Integer,
+        faults -> Text,
+        fault_count -> Integer,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+        alive_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    website_lead_requests (id) {
+        id -> Text,
+        client -> Text,
+        asked_at -> Timestamp,
     }
 }
 
@@ -141,6 +280,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    inbox_changes (position) {
+        position -> BigInt,
+        user_id -> Text,
+        notification_id -> Nullable<Text>,
+        changed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    socket_tickets (hash) {
+        hash -> Text,
+        user_id -> Text,
+        token_epoch -> Integer,
+        token_ends_at -> Timestamp,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     notifications (id) {
         id -> Text,
         user_id -> Text,
@@ -152,6 +310,7 @@ diesel::table! {
         data -> Text,
         read_at -> Nullable<Timestamp>,
         created_at -> Timestamp,
+        deleted_at -> Nullable<Timestamp>,
     }
 }
 
@@ -166,6 +325,28 @@ diesel::table! {
         updated_at -> Timestamp,
         format -> Nullable<Text>,
         recipients -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    notification_preferences (user_id) {
+        user_id -> Text,
+        preferences -> Text,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    notification_templates (kind) {
+        kind -> Text,
+        title -> Nullable<Text>,
+        content -> Nullable<Text>,
+        priority -> Nullable<Text>,
+        link -> Nullable<Text>,
+        button -> Nullable<Text>,
+        version -> Integer,
+        updated_by -> Nullable<Text>,
+        updated_at -> Nullable<Timestamp>,
     }
 }
 
@@ -198,6 +379,7 @@ diesel::table! {
         finished_at -> Nullable<Timestamp>,
         delivered_at -> Nullable<Timestamp>,
         delivery_error -> Nullable<Text>,
+        superseded_by -> Nullable<Text>,
     }
 }
 
@@ -299,11 +481,22 @@ diesel::allow_tables_to_appear_in_same_query!(
     bindings,
     customers,
     assignments,
+    follow_ups,
+    lead_transfer_rules,
+    lead_transfer_rule_users,
+    lead_transfer_runs,
+    lead_transfer_records,
+    schedules,
+    leases,
     operation_logs,
     members,
     member_labels,
     notifications,
+    inbox_changes,
+    socket_tickets,
     notification_routes,
+    notification_templates,
+    notification_preferences,
     outbox_messages,
     outbox_attempts,
     channel_holds,
@@ -313,4 +506,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     repairs,
     repaired_messages,
     login_failures,
+    idempotency_keys,
+    imports,
+    website_lead_requests,
 );

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::{Connection, TransactionManager};
 use diesel::result::Error as DieselError;
 
+use super::wake::{Topic, Topics};
 use super::{DbConnection, DbError, dialect};
 
 /// An open transaction that may change data.
@@ -14,15 +15,8 @@ use super::{DbConnection, DbError, dialect};
 /// falls with the business change.
 pub struct WriteTransaction<'connection> {
     connection: &'connection mut DbConnection,
-    after_commit: AfterCommit,
-}
-
-/// What is to be done once a transaction has been committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AfterCommit {
-    Nothing,
-    /// Relays have something to do.
-    WakeRelays,
+    /// Whom to wake once this has been committed.
+    concerns: Topics,
 }
 
 /// What became of the transaction around a savepoint.
@@ -42,7 +36,12 @@ impl WriteTransaction<'_> {
 
     /// Relays are to look for due messages as soon as this is committed.
     pub(crate) fn wake_relays_after_commit(&mut self) {
-        self.after_commit = AfterCommit::WakeRelays;
+        self.concerns.add(Topic::Outbox);
+    }
+
+    /// Open sockets are to be told what changed in notification centres as soon as this is committed.
+    pub(crate) fn wake_inboxes_after_commit(&mut self) {
+        self.concerns.add(Topic::Inboxes);
     }
 
     /// The same where this transaction has perhaps written nothing, or only what triggers wrote.
@@ -61,15 +60,15 @@ type Manager = <DbConnection as Connection>::TransactionManager;
 pub(super) fn in_transaction<T, E: From<DbError>>(
     connection: &mut DbConnection,
     work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E>,
-) -> Result<(T, AfterCommit), E> {
+) -> Result<(T, Topics), E> {
     dialect::begin_write(connection).map_err(DbError::from)?;
-    let (result, after_commit) = run_guarded(connection, work);
+    let (result, concerns) = run_guarded(connection, work);
     match result {
         Ok(value) => {
             let committed = dialect::commit_write(connection);
             let committed = committed.inspect_err(|_| roll_back(connection));
             committed.map_err(DbError::from)?;
-            Ok((value, after_commit))
+            Ok((value, concerns))
         }
         Err(error) => {
             roll_back(connection);
@@ -109,14 +108,14 @@ pub(super) fn transaction_lost() -> DbError {
 fn run_guarded<T, E: From<DbError>>(
     connection: &mut DbConnection,
     work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E>,
-) -> (Result<T, E>, AfterCommit) {
+) -> (Result<T, E>, Topics) {
     let mut transaction = WriteTransaction {
         connection,
-        after_commit: AfterCommit::Nothing,
+        concerns: Topics::default(),
     };
     let result = catch_unwind(AssertUnwindSafe(|| work(&mut transaction)))
         .unwrap_or_else(|_| Err(DbError::Panicked.into()));
-    (result, transaction.after_commit)
+    (result, transaction.concerns)
 }
 
 fn roll_back(connection: &mut DbConnection) {

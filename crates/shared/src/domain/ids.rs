@@ -1,11 +1,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::DateTime;
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::UtcTimestamp;
 
 /// A text that is not the id it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,10 +111,48 @@ id!(
     "assignment id"
 );
 id!(
+    /// What somebody wrote down about a customer at one time.
+    FollowUpId,
+    "follow-up id"
+);
+id!(
+    /// A rule by which leads move on.
+    TransferRuleId,
+    "transfer rule id"
+);
+id!(
+    /// One run of the rules by which leads move on.
+    TransferRunId,
+    "transfer run id"
+);
+id!(
+    /// One lead that moved on by a rule.
+    TransferRecordId,
+    "transfer record id"
+);
+id!(
     /// One entry in somebody's in-app notification centre.
     NotificationId,
     "notification id"
 );
+impl NotificationId {
+    /// The smallest id of this moment: those made from then on are not below it.
+    pub fn earliest_at(moment: UtcTimestamp) -> Self {
+        let milliseconds = u64::try_from(moment.to_datetime().timestamp_millis()).unwrap_or(0);
+        // The moment fills 48 bits; the version is in the four after them, the variant behind.
+        let first = (u128::from(milliseconds) << 80) | (0x7 << 76) | (0x2 << 62);
+        Self(Uuid::from_u128(first).hyphenated().to_string())
+    }
+
+    /// When it was made; `None` for a UUID that does not tell.
+    pub fn made_at(&self) -> Option<UtcTimestamp> {
+        let id = Uuid::try_parse(&self.0).ok()?;
+        let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+        let moment = DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)?;
+        Some(moment.into())
+    }
+}
+
 id!(
     /// One outbox message: to one recipient on one channel.
     OutboxMessageId,
@@ -136,6 +177,11 @@ id!(
     /// One line of the operation log.
     OperationLogId,
     "operation log id"
+);
+id!(
+    /// One import of customers from a file.
+    ImportId,
+    "import id"
 );
 
 macro_rules! name {
@@ -226,6 +272,22 @@ mod tests {
     fn ids_sort_by_the_moment_they_were_made() {
         let ids: Vec<UserId> = (0..1_000).map(|_| UserId::generate()).collect();
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        let moment: UtcTimestamp = DateTime::from_timestamp_millis(1_700_000_000_123)
+            .unwrap()
+            .into();
+        let earliest = NotificationId::earliest_at(moment);
+        assert_eq!(earliest.made_at(), Some(moment));
+        assert_eq!(earliest.as_str(), "018bcfe5-687b-7000-8000-000000000000");
+        let (earlier, id) = (earliest, NotificationId::generate());
+        assert!(earlier < id);
+        let made_at = id.made_at().unwrap();
+        assert!(NotificationId::earliest_at(made_at) <= id);
+        let random: NotificationId = "7b6d8a3e-3c43-4f5a-9f0e-5d0a4c1b2a3d".parse().unwrap();
+        assert_eq!(random.made_at(), None);
     }
 
     #[test]

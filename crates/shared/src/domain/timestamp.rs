@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone, Timelike, Utc};
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::sql_types::Timestamp;
@@ -47,6 +47,19 @@ impl UtcTimestamp {
             .ok()
             .and_then(|d| self.0.checked_sub_signed(d));
         earlier.map_or(Self(NaiveDateTime::MIN), Self::from_naive_utc)
+    }
+
+    /// When the day of this moment began, for those who live in `zone`.
+    #[must_use]
+    pub fn day_began_at<Z: TimeZone>(self, zone: &Z) -> Self {
+        let day = self.to_datetime().with_timezone(zone).date_naive();
+        let midnight = day.and_time(NaiveTime::MIN);
+        // Where clocks are put forward at midnight, the day begins an hour later.
+        let moments = [midnight, midnight + chrono::Duration::hours(1)];
+        let began_at = moments
+            .iter()
+            .find_map(|moment| zone.from_local_datetime(moment).earliest());
+        began_at.map_or(self, |moment| moment.to_utc().into())
     }
 
     /// How long ago `earlier` was; zero if it lies ahead.

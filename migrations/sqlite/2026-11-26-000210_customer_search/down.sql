@@ -1,0 +1,3 @@
+DROP INDEX customers_by_assignment;
+DROP INDEX customers_by_activity;
+DROP INDEX customers_by_update;

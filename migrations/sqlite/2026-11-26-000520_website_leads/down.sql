@@ -1,0 +1,1 @@
+DROP TABLE website_lead_requests;
