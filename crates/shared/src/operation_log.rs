@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
@@ -111,6 +112,10 @@ pub struct LoggedOperation {
     pub at: UtcTimestamp,
     /// Who: a username, somebody at a command line, or the system.
     pub actor: String,
+    /// What the user is called, if it is one. Not part of what is serialised: accounts are told by
+    /// their usernames, whatever they are called later.
+    #[serde(skip)]
+    pub actor_name: Option<String>,
     /// What was done: `outbox.requeue`.
     pub action: String,
     /// What changed, and why.
@@ -128,42 +133,94 @@ pub fn history(
     entity: &str,
     entity_id: &str,
 ) -> Result<Vec<LoggedOperation>, DbError> {
-    type Line = (
-        UtcTimestamp,
-        Option<String>,
-        String,
-        String,
-        Option<RequestId>,
-    );
     let lines: Vec<Line> = operation_logs::table
         .left_join(users::table.on(operation_logs::actor_id.eq(users::id.nullable())))
         .filter(operation_logs::entity.eq(entity))
         .filter(operation_logs::entity_id.eq(entity_id))
         .order(operation_logs::id)
-        .select((
-            operation_logs::created_at,
-            users::username.nullable(),
-            operation_logs::action,
-            operation_logs::detail,
-            operation_logs::request_id,
-        ))
+        .select(Line::as_select())
         .load(connection)?;
-    let told = lines
-        .into_iter()
-        .map(|(at, username, action, detail, request_id)| {
-            let detail: Value = serde_json::from_str(&detail).unwrap_or(Value::String(detail));
-            let at_console = || detail["console"].as_str().map(str::to_owned);
-            LoggedOperation {
-                at,
-                actor: username
-                    .or_else(at_console)
-                    .unwrap_or_else(|| "system".to_owned()),
-                action,
-                detail,
-                request_id,
-            }
-        });
-    Ok(told.collect())
+    Ok(lines.into_iter().map(LoggedOperation::from).collect())
+}
+
+/// A page of what was done to one thing, newest first, and how much there is in all. It is there
+/// also when the thing is not any more.
+///
+/// # Errors
+/// What the database says.
+pub fn newest(
+    connection: &mut DbConnection,
+    entity: &str,
+    entity_id: &str,
+    offset: i64,
+    limit: i64,
+) -> Result<(Vec<LoggedOperation>, i64), DbError> {
+    let total = operation_logs::table
+        .filter(operation_logs::entity.eq(entity))
+        .filter(operation_logs::entity_id.eq(entity_id))
+        .count()
+        .get_result(connection)?;
+    let lines: Vec<Line> = operation_logs::table
+        .left_join(users::table.on(operation_logs::actor_id.eq(users::id.nullable())))
+        .filter(operation_logs::entity.eq(entity))
+        .filter(operation_logs::entity_id.eq(entity_id))
+        .order(operation_logs::id.desc())
+        .offset(offset)
+        .limit(limit)
+        .select(Line::as_select())
+        .load(connection)?;
+    let page = lines.into_iter().map(LoggedOperation::from).collect();
+    Ok((page, total))
+}
+
+/// Whether something was done to one thing.
+///
+/// # Errors
+/// What the database says.
+pub fn was_done(
+    connection: &mut DbConnection,
+    action: &str,
+    entity: &str,
+    entity_id: &str,
+) -> Result<bool, DbError> {
+    let done = operation_logs::table
+        .filter(operation_logs::entity.eq(entity))
+        .filter(operation_logs::entity_id.eq(entity_id))
+        .filter(operation_logs::action.eq(action));
+    Ok(diesel::select(exists(done)).get_result(connection)?)
+}
+
+/// An act with the user who did it, as stored.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = operation_logs)]
+struct Line {
+    created_at: UtcTimestamp,
+    #[diesel(select_expression = users::username.nullable())]
+    username: Option<String>,
+    #[diesel(select_expression = users::name.nullable())]
+    name: Option<String>,
+    action: String,
+    detail: String,
+    request_id: Option<RequestId>,
+}
+
+impl From<Line> for LoggedOperation {
+    fn from(line: Line) -> Self {
+        let text = line.detail;
+        let detail: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let at_console = || detail["console"].as_str().map(str::to_owned);
+        Self {
+            at: line.created_at,
+            actor: line
+                .username
+                .or_else(at_console)
+                .unwrap_or_else(|| "system".to_owned()),
+            actor_name: line.name,
+            action: line.action,
+            detail,
+            request_id: line.request_id,
+        }
+    }
 }
 
 /// Somebody at the command line has no user row; their name goes into the detail.

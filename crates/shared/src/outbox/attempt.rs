@@ -36,6 +36,9 @@ pub struct Attempt {
     pub errmsg: Option<String>,
 }
 
+/// The rule by which a message waits until its recipient may be disturbed again.
+pub const DO_NOT_DISTURB: &str = "recipient/do_not_disturb";
+
 /// The recorded attempts of a message, oldest first.
 ///
 /// # Errors

@@ -1,9 +1,12 @@
+mod deleted;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::dsl::min;
 use diesel::prelude::*;
 use serde::Serialize;
 
+use self::deleted::DeletedCustomers;
 use crate::db::schema::{assignments, notification_routes, notifications, outbox_messages};
 use crate::db::{DbConnection, DbError};
 use crate::domain::{Channel, CustomerId, OutboxMessageId, RequestId, UtcTimestamp};
@@ -76,16 +79,22 @@ const GAINED_ONE: &str = "customer.assigned";
 const GAINED_FROM_POOL: &str = "customer.assigned_from_pool";
 const GAINED_MANY: &str = "customer.batch_assigned";
 const LOST: &str = "customer.transferred_away";
-const KINDS: [&str; 4] = [GAINED_ONE, GAINED_FROM_POOL, GAINED_MANY, LOST];
+const RECLAIMED: &str = "customer.reclaimed";
+const KINDS: [&str; 5] = [GAINED_ONE, GAINED_FROM_POOL, GAINED_MANY, LOST, RECLAIMED];
+
+/// Told once a run, in kinds of its own, and not lead by lead.
+const BY_RULE: &str = "auto_transfer";
 
 const ROUTE_CHANGED: &str = "no message, but the route was changed after the assignment: whether it was on then is not known";
 const CHANNEL_UNUSED: &str = "no message, but nothing was ever enqueued on the channel before: it was perhaps not configured on crm-api";
+const CUSTOMER_DELETED: &str =
+    "a message about a customer that was deleted since: what it tells of went with the customer";
 
 #[derive(Queryable)]
 struct Assignment {
     customer_id: CustomerId,
     from_user_id: Option<String>,
-    to_user_id: String,
+    to_user_id: Option<String>,
     assigned_by: Option<String>,
     entrance: String,
     request_id: Option<RequestId>,
@@ -98,6 +107,7 @@ struct EnqueuedMessage {
     kind: String,
     channel: Channel,
     recipient_id: String,
+    subject: Option<String>,
     request_id: Option<RequestId>,
     created_at: UtcTimestamp,
 }
@@ -113,7 +123,7 @@ struct RouteState {
 /// How far a notice of an assignment goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// Somebody entered a customer for themselves.
+    /// Somebody entered a customer for themselves, or took it out of the public pool.
     InboxOnly,
     AllChannels,
 }
@@ -127,8 +137,12 @@ enum Reach {
 /// `until` must lie so far back that no transaction of that time is still open.
 ///
 /// It is taken for a finding only where the route has been on since before the assignment and the
-/// channel was in use; where it cannot be told any more, it is a note. Who enters a customer for
-/// themselves gets no message, by design. Entries that were deleted since are reported as missing.
+/// channel was in use; where it cannot be told any more, it is a note. Who enters or claims a customer
+/// for themselves gets no message, by design. A release has its message to the owner, unless the owner
+/// released it. What was cancelled, by an operator or because it was superseded, counts as told: it was
+/// enqueued. What moves by rule is told once a run, and nothing is expected for it here. Assignments of
+/// customers that were deleted since are read from the operation log. Entries that were deleted since
+/// are reported as missing.
 ///
 /// # Errors
 /// What the database says.
@@ -137,7 +151,10 @@ pub fn audit(
     since: UtcTimestamp,
     until: UtcTimestamp,
 ) -> Result<AuditReport, DbError> {
-    let assignments = load_assignments(connection, since, until)?;
+    let mut assignments = load_assignments(connection, since, until)?;
+    // Afterwards: one that is deleted meanwhile is seen twice, which is as good as once.
+    let deleted = DeletedCustomers::load(connection, since)?;
+    assignments.extend(deleted.assignments(connection, since, until)?);
     let messages = load_messages(connection, since, until)?;
     let notified = load_notifications(connection, since, until)?;
     let channels = Channels {
@@ -192,24 +209,26 @@ pub fn audit(
         .keys()
         .map(|e| (e.recipient.as_str(), e.kind, e.request_id.as_ref(), e.at))
         .collect();
-    report.findings.extend(
-        messages
-            .iter()
-            .filter(|m| {
-                !known.contains(&(
-                    m.recipient_id.as_str(),
-                    m.kind.as_str(),
-                    m.request_id.as_ref(),
-                    m.created_at,
-                ))
-            })
-            .map(|m| Finding::MessageWithoutAssignment {
-                message: m.id.clone(),
-                recipient: m.recipient_id.clone(),
-                kind: m.kind.clone(),
-                at: m.created_at,
-            }),
-    );
+    for message in &messages {
+        if known.contains(&(
+            message.recipient_id.as_str(),
+            message.kind.as_str(),
+            message.request_id.as_ref(),
+            message.created_at,
+        )) {
+            continue;
+        }
+        if deleted.are_meant_by(message.subject.as_deref()) {
+            *report.notes.entry(CUSTOMER_DELETED).or_default() += 1;
+            continue;
+        }
+        report.findings.push(Finding::MessageWithoutAssignment {
+            message: message.id.clone(),
+            recipient: message.recipient_id.clone(),
+            kind: message.kind.clone(),
+            at: message.created_at,
+        });
+    }
     Ok(report)
 }
 
@@ -217,18 +236,24 @@ pub fn audit(
 fn expectations(assignments: &[Assignment]) -> BTreeMap<Expected, Reach> {
     type Key<'a> = (UtcTimestamp, &'a str, Option<&'a RequestId>);
     let mut gains: BTreeMap<Key<'_>, Vec<&Assignment>> = BTreeMap::new();
-    let mut losses: BTreeSet<Key<'_>> = BTreeSet::new();
-    for made in assignments {
+    let mut losses: BTreeSet<(Key<'_>, &'static str)> = BTreeSet::new();
+    for made in assignments.iter().filter(|made| made.entrance != BY_RULE) {
         let request = made.request_id.as_ref();
-        gains
-            .entry((made.created_at, &made.to_user_id, request))
-            .or_default()
-            .push(made);
-        // Who gives away their own customer knows.
+        if let Some(to) = &made.to_user_id {
+            gains
+                .entry((made.created_at, to, request))
+                .or_default()
+                .push(made);
+        }
+        // Who gives away or releases their own customer knows.
         if let Some(from) = &made.from_user_id
             && made.assigned_by.as_ref() != Some(from)
         {
-            losses.insert((made.created_at, from, request));
+            let kind = match made.to_user_id {
+                Some(_) => LOST,
+                None => RECLAIMED,
+            };
+            losses.insert(((made.created_at, from, request), kind));
         }
     }
     let expected = |(at, recipient, request_id): Key<'_>, kind| Expected {
@@ -248,7 +273,7 @@ fn expectations(assignments: &[Assignment]) -> BTreeMap<Expected, Reach> {
         let for_oneself = made
             .first()
             .is_some_and(|made| made.assigned_by.as_deref() == Some(key.1));
-        let reach = if entrance == "create" && for_oneself {
+        let reach = if ["create", "import", "claim"].contains(&entrance) && for_oneself {
             Reach::InboxOnly
         } else {
             Reach::AllChannels
@@ -257,7 +282,7 @@ fn expectations(assignments: &[Assignment]) -> BTreeMap<Expected, Reach> {
     });
     let lost = losses
         .into_iter()
-        .map(|key| (expected(key, LOST), Reach::AllChannels));
+        .map(|(key, kind)| (expected(key, kind), Reach::AllChannels));
     gained.chain(lost).collect()
 }
 
@@ -331,6 +356,7 @@ fn load_messages(
             outbox_messages::kind,
             outbox_messages::channel,
             outbox_messages::recipient_id,
+            outbox_messages::subject,
             outbox_messages::request_id,
             outbox_messages::created_at,
         ))

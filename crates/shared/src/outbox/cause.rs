@@ -27,6 +27,11 @@ pub enum Cause {
         /// When it comes.
         until: UtcTimestamp,
     },
+    /// Its recipient does not want to be disturbed.
+    DoNotDisturb {
+        /// Until then.
+        until: UtcTimestamp,
+    },
     /// It was tried in vain and will be tried again.
     WaitsForRetry {
         /// When.
@@ -110,10 +115,14 @@ pub enum Cause {
         /// Which.
         reason: Option<String>,
     },
-    /// A later message about the same thing took its place.
+    /// What it tells was no longer so before it could be sent.
     Superseded {
         /// When.
         at: Option<UtcTimestamp>,
+        /// The message on the same channel that took its place; empty if there is nothing to tell.
+        message: Option<OutboxMessageId>,
+        /// What happened.
+        reason: Option<String>,
     },
     /// An operator took it back.
     Cancelled {
@@ -181,6 +190,9 @@ impl Cause {
                 "it is presumed sent since {at}: the platform gave no answer, and afterwards said that nothing more may be sent"
             ),
             Self::NotDue { until } => format!("it is not due until {until}"),
+            Self::DoNotDisturb { until } => {
+                format!("its recipient does not want to be disturbed until {until}")
+            }
             Self::WaitsForRetry {
                 until,
                 attempts,
@@ -224,7 +236,16 @@ impl Cause {
             }
             Self::RouteOff => "the route of its kind was switched off".to_owned(),
             Self::NothingToDo { reason } => format!("there was nothing to do{}", because(reason)),
-            Self::Superseded { .. } => "a later message took its place".to_owned(),
+            Self::Superseded {
+                message, reason, ..
+            } => {
+                let by = message.as_ref().map(|id| format!(" by {id}"));
+                format!(
+                    "it was superseded{}{}",
+                    by.unwrap_or_default(),
+                    because(reason)
+                )
+            }
             Self::Cancelled { by, at, reason } => {
                 let by = by.as_deref().unwrap_or("somebody");
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
@@ -270,6 +291,7 @@ impl Cause {
     pub fn expected_at(&self) -> Option<UtcTimestamp> {
         match self {
             Self::NotDue { until }
+            | Self::DoNotDisturb { until }
             | Self::WaitsForRetry { until, .. }
             | Self::Leased { until, .. } => Some(*until),
             Self::RelaySilent {
@@ -303,6 +325,7 @@ impl Cause {
         match self {
             Self::Sent { .. }
             | Self::NotDue { .. }
+            | Self::DoNotDisturb { .. }
             | Self::WaitsForRetry { .. }
             | Self::Leased { .. }
             | Self::BehindSameRecipient { .. }

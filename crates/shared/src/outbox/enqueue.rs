@@ -43,13 +43,28 @@ pub fn enqueue(
     messages: Vec<NewMessage>,
     now: UtcTimestamp,
 ) -> Result<Enqueued, DbError> {
+    let messages = messages
+        .into_iter()
+        .map(|message| (OutboxMessageId::generate(), message));
+    enqueue_as(transaction, messages.collect(), now)
+}
+
+/// [`enqueue`] for whoever has to know the ids: to say which message takes the place of another.
+///
+/// # Errors
+/// As for [`enqueue`].
+pub fn enqueue_as(
+    transaction: &mut WriteTransaction<'_>,
+    messages: Vec<(OutboxMessageId, NewMessage)>,
+    now: UtcTimestamp,
+) -> Result<Enqueued, DbError> {
     if messages.is_empty() {
         return Ok(Enqueued::default());
     }
     let wanted = messages.len();
     let rows = messages
         .into_iter()
-        .map(|message| row(message, now))
+        .map(|(id, message)| row(id, message, now))
         .collect::<Result<Vec<_>, _>>()?;
     let mut inserted = 0;
     // A statement takes 65,535 values at most.
@@ -68,7 +83,7 @@ pub fn enqueue(
     })
 }
 
-fn row(message: NewMessage, now: UtcTimestamp) -> Result<Row, DbError> {
+fn row(id: OutboxMessageId, message: NewMessage, now: UtcTimestamp) -> Result<Row, DbError> {
     let payload = message.payload.to_string();
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(DbError::Constraint(format!(
@@ -78,7 +93,7 @@ fn row(message: NewMessage, now: UtcTimestamp) -> Result<Row, DbError> {
         )));
     }
     Ok(Row {
-        id: OutboxMessageId::generate(),
+        id,
         kind: message.kind,
         channel: message.channel,
         recipient_id: message.recipient_id,

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::recipient_limit::sent_lately;
 use super::{
-    AHEAD_MAX, Attempt, Cause, ChannelSettings, Hold, Life, Message, Priority, RESCUES_MAX,
-    RecipientLimit, Relay, SILENCE_MAX, Status, UnknownOutcomePolicy, attempts_of,
+    AHEAD_MAX, Attempt, Cause, ChannelSettings, DO_NOT_DISTURB, Hold, Life, Message, Priority,
+    RESCUES_MAX, RecipientLimit, Relay, SILENCE_MAX, Status, UnknownOutcomePolicy, attempts_of,
     channel_settings, find, holds, relays,
 };
 use crate::db::schema::{outbox_messages, relays as relays_table};
@@ -105,7 +105,7 @@ fn pending(facts: &Facts, now: UtcTimestamp) -> Cause {
         };
     }
     if message.due_at > now && !waits_for_the_probe(facts) {
-        return not_due(message);
+        return not_due(facts);
     }
     if let Some(cause) = channel_at_rest(facts.hold.as_ref(), facts.live_relays) {
         return cause;
@@ -157,8 +157,14 @@ fn waits_for_the_probe(facts: &Facts) -> bool {
     })
 }
 
-fn not_due(message: &Message) -> Cause {
-    if message.attempt > 0 {
+fn not_due(facts: &Facts) -> Cause {
+    let message = &facts.message;
+    let last_rule = facts.last_attempt.as_ref().map(|last| last.rule.as_str());
+    if last_rule == Some(DO_NOT_DISTURB) {
+        Cause::DoNotDisturb {
+            until: message.due_at,
+        }
+    } else if message.attempt > 0 {
         Cause::WaitsForRetry {
             until: message.due_at,
             attempts: message.attempt,
@@ -287,7 +293,11 @@ fn cancelled(facts: &Facts) -> Cause {
             at,
             reason: act.detail["reason"].as_str().map(str::to_owned),
         },
-        _ if reason.starts_with("superseded") => Cause::Superseded { at },
+        _ if reason.starts_with("superseded") => Cause::Superseded {
+            at,
+            message: message.superseded_by.clone(),
+            reason: reason.strip_prefix("superseded: ").map(str::to_owned),
+        },
         _ if reason.starts_with("expired") => Cause::Expired { at },
         _ => Cause::Cancelled {
             by: None,

@@ -70,6 +70,7 @@ pub struct Message {
     pub finished_at: Option<UtcTimestamp>,
     pub delivered_at: Option<UtcTimestamp>,
     pub delivery_error: Option<String>,
+    pub superseded_by: Option<OutboxMessageId>,
 }
 
 /// A message that a relay has leased: what it needs to deliver and settle it.

@@ -9,7 +9,7 @@
 //!                        │ └────── reclaim: lease over, attempts left ───────┘ │ └─ settle: pointless ─► skipped
 //!                        └──────── requeue (operator) ◄── failed, skipped,     └─ settle: refused, or no
 //!                                                         cancelled               attempt left ─► failed
-//!                  pending, failed ──► cancelled (operator, or expired)
+//!                  pending, failed ──► cancelled (operator, expired, or superseded)
 //! ```
 //!
 //! One row is one message to one recipient on one channel. Every verb takes `now`; those that
@@ -40,14 +40,15 @@ mod retry_policy;
 mod settle;
 mod status;
 mod stuck;
+mod supersede;
 
 pub use agenda::{Agenda, agenda};
-pub use attempt::{Attempt, attempts_of};
+pub use attempt::{Attempt, DO_NOT_DISTURB, attempts_of};
 pub use audit::{AuditReport, Expected, Finding, audit};
 pub use cause::{AHEAD_MAX, Cause};
 pub use channel_settings::{ChannelSettings, UnknownOutcomePolicy, channel_settings, set_channel};
 pub use claim::{ClaimOrder, claim_due, give_back_claim};
-pub use enqueue::{Enqueued, enqueue};
+pub use enqueue::{Enqueued, enqueue, enqueue_as};
 pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
 pub use explain::{Explanation, Facts, decide, explain};
 pub use failures::{FailureLine, failures};
@@ -74,3 +75,4 @@ pub use retry_policy::RetryPolicy;
 pub use settle::{AttemptReport, Outcome, Settled, Settlement, Verdict, settle};
 pub use status::Status;
 pub use stuck::{StuckGroup, stuck};
+pub use supersede::{PendingKinds, Superseded, cancel_pending, name_successors, supersede};

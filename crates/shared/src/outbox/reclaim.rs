@@ -140,6 +140,9 @@ pub fn cancel_expired(
         .limit(i64::try_from(limit).unwrap_or(i64::MAX));
     let connection = transaction.connection();
     let ids: Vec<OutboxMessageId> = expired.load(connection)?;
+    // Those that somebody else has in hand are passed over: whoever supersedes messages waits for
+    // locked rows, and two who wait for each other would never end.
+    let ids = dialect::lock_messages(connection, &ids)?;
     if ids.is_empty() {
         return Ok(0);
     }

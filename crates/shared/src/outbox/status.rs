@@ -13,7 +13,7 @@ text_enum! {
         Failed => "failed",
         /// There was nothing to do: no binding, no subscription left. The reason is on the row.
         Skipped => "skipped",
-        /// An operator took it back, or it expired before it could be sent.
+        /// An operator took it back, it expired before it could be sent, or it was superseded.
         Cancelled => "cancelled",
     }
 }
