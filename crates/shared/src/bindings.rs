@@ -4,25 +4,53 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
-use crate::db::schema::{bindings, users};
+use crate::db::schema::{bindings, notification_preferences, users};
 use crate::db::{DbConnection, DbError};
 use crate::domain::{App, UserId};
+use crate::notification::{Preferences, read_preferences};
 
-/// The identities of these users in one app, by user id; users without one are missing.
+/// Somebody who is to be told something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// Who they are in the app, if they are anybody there.
+    pub external_id: Option<String>,
+    /// What they want to be told, and when; `None` if they have not said anything.
+    pub preferences: Option<Preferences>,
+}
+
+/// These users as the recipients of one app, by user id, in one query; those who do not exist are
+/// missing.
 ///
 /// # Errors
 /// What the database says.
-pub fn external_ids(
+pub fn recipients(
     connection: &mut DbConnection,
     app: &App,
     users: HashSet<UserId>,
-) -> Result<HashMap<String, String>, DbError> {
-    let found: Vec<(String, String)> = bindings::table
-        .filter(bindings::app.eq(app))
-        .filter(bindings::user_id.eq_any(users))
-        .select((bindings::user_id, bindings::external_id))
+) -> Result<HashMap<String, Recipient>, DbError> {
+    type Row = (String, Option<String>, Option<String>);
+    let in_app = bindings::user_id
+        .eq(users::id)
+        .and(bindings::app.eq(app.clone()));
+    let of_user = notification_preferences::user_id.eq(users::id);
+    let found: Vec<Row> = users::table
+        .left_join(bindings::table.on(in_app))
+        .left_join(notification_preferences::table.on(of_user))
+        .filter(users::id.eq_any(users))
+        .select((
+            users::id,
+            bindings::external_id.nullable(),
+            notification_preferences::preferences.nullable(),
+        ))
         .load(connection)?;
-    Ok(found.into_iter().collect())
+    let recipients = found.into_iter().map(|(user, external_id, said)| {
+        let recipient = Recipient {
+            external_id,
+            preferences: said.map(|text| read_preferences(&text)),
+        };
+        (user, recipient)
+    });
+    Ok(recipients.collect())
 }
 
 /// Whether anybody at all has an identity in this app.

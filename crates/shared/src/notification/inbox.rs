@@ -1,11 +1,17 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::catalogue::catalogue_entry;
+use super::feed::{self, Change};
 use super::kind::Kind;
 use super::notice::Notice;
-use super::template::render;
+use super::placeholder::render;
+use super::template::Template;
 use crate::db::schema::notifications;
 use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
 use crate::domain::{NotificationId, UserId, UtcTimestamp, text_enum};
@@ -69,12 +75,14 @@ fn as_json<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::
 }
 
 /// Which entries to show.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct InboxFilter {
     /// What happened; `None` for everything.
     pub kind: Option<Kind>,
     /// Read or not.
     pub read: ReadFilter,
+    /// A part of the title or the text; capitals make no difference.
+    pub search: Option<String>,
 }
 
 /// Whether entries already read are shown.
@@ -87,15 +95,16 @@ pub enum ReadFilter {
     UnreadOnly,
 }
 
-/// Writes an entry for each recipient of each notice.
-pub(super) fn deposit(
+/// Writes an entry for each recipient of each notice, in these words.
+pub(super) fn deposit<'a>(
     transaction: &mut WriteTransaction<'_>,
     notices: &[Notice],
+    template: impl Fn(Kind) -> Cow<'a, Template>,
     now: UtcTimestamp,
 ) -> Result<(), DbError> {
     let entries: Vec<Notification> = notices
         .iter()
-        .flat_map(|notice| entries_of(notice, now))
+        .flat_map(|notice| entries_of(notice, &template(notice.kind), now))
         .collect();
     // A statement takes 32,766 values at most.
     for chunk in entries.chunks(1_000) {
@@ -105,24 +114,33 @@ pub(super) fn deposit(
         .values(chunk)
         .execute(c))?;
     }
-    Ok(())
+    let came = entries.iter().map(|entry| Change {
+        user_id: &entry.user_id,
+        notification_id: Some(&entry.id),
+        changed_at: now,
+    });
+    feed::record(transaction, &came.collect::<Vec<_>>())
 }
 
-fn entries_of(notice: &Notice, now: UtcTimestamp) -> impl Iterator<Item = Notification> {
-    let entry = catalogue_entry(notice.kind);
+fn entries_of(notice: &Notice, template: &Template, now: UtcTimestamp) -> Vec<Notification> {
     let data = &notice.data;
-    notice.recipients.iter().map(move |user| Notification {
+    let title = render(&template.title, data);
+    let content = render(&template.content, data);
+    let link = render(&template.link, data);
+    let json = Value::Object(data.clone()).to_string();
+    let entries = notice.recipients.iter().map(|user| Notification {
         id: NotificationId::generate(),
         user_id: user.clone(),
         kind: notice.kind,
-        title: render(entry.title, data),
-        content: render(entry.content, data),
-        priority: entry.priority,
-        link: Some(render(entry.link, data)),
-        data: Value::Object(data.clone()).to_string(),
+        title: title.clone(),
+        content: content.clone(),
+        priority: template.priority,
+        link: Some(link.clone()),
+        data: json.clone(),
         read_at: None,
         created_at: now,
-    })
+    });
+    entries.collect()
 }
 
 /// A page of somebody's entries, newest first, and how many there are in all.
@@ -139,6 +157,7 @@ pub fn inbox(
     let matching = || {
         let mut query = notifications::table
             .filter(notifications::user_id.eq(user.clone()))
+            .filter(notifications::deleted_at.is_null())
             .into_boxed();
         if let Some(kind) = filter.kind {
             query = query.filter(notifications::kind.eq(kind));
@@ -146,16 +165,58 @@ pub fn inbox(
         if filter.read == ReadFilter::UnreadOnly {
             query = query.filter(notifications::read_at.is_null());
         }
+        if let Some(part) = &filter.search {
+            // A percent sign that somebody looks for is one.
+            let pattern = format!(
+                "%{}%",
+                part.to_lowercase()
+                    .replace('\\', "\\\\")
+                    .replace('%', "\\%")
+                    .replace('_', "\\_")
+            );
+            query = query.filter(
+                lower(notifications::title)
+                    .like(pattern.clone())
+                    .escape('\\')
+                    .or(lower(notifications::content).like(pattern).escape('\\')),
+            );
+        }
         query
     };
+    let page = || {
+        matching()
+            .order(notifications::id.desc())
+            .offset(offset)
+            .limit(limit)
+    };
+    if filter.search.is_some() {
+        // Whatever is looked for, every row has to be read: once is enough for page and number.
+        let number_of_all = sql::<BigInt>("count(*) OVER ()");
+        let found: Vec<(Notification, i64)> = page()
+            .select((Notification::as_select(), number_of_all))
+            .load(connection)?;
+        if let Some((_, total)) = found.first() {
+            let total = *total;
+            let entries = found.into_iter().map(|(entry, _)| entry).collect();
+            return Ok((entries, total));
+        }
+        if offset == 0 {
+            return Ok((Vec::new(), 0));
+        }
+    }
     let total = matching().count().get_result(connection)?;
-    let entries = matching()
-        .order(notifications::id.desc())
-        .offset(offset)
-        .limit(limit)
-        .select(Notification::as_select())
-        .load(connection)?;
+    let entries = page().select(Notification::as_select()).load(connection)?;
     Ok((entries, total))
+}
+
+diesel::define_sql_function! {
+    /// Whether LIKE tells `a` from `A` depends on the database; with this on both sides it does not.
+    fn lower(text: Text) -> Text;
+}
+
+diesel::define_sql_function! {
+    /// The first that is not null.
+    fn coalesce(first: Nullable<Timestamp>, second: Timestamp) -> Nullable<Timestamp>;
 }
 
 /// How many entries somebody has not read.
@@ -168,6 +229,48 @@ pub fn unread_count(connection: &mut DbConnection, user: &UserId) -> Result<i64,
         .filter(notifications::read_at.is_null())
         .count()
         .get_result(connection)?)
+}
+
+/// Some of the entries of whomsoever, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn entries(
+    connection: &mut DbConnection,
+    ids: &[NotificationId],
+) -> Result<Vec<Notification>, DbError> {
+    let mut entries = Vec::with_capacity(ids.len());
+    // A statement takes 32,766 values at most.
+    for chunk in ids.chunks(1_000) {
+        let found = notifications::table
+            .filter(notifications::id.eq_any(chunk))
+            .filter(notifications::deleted_at.is_null())
+            .select(Notification::as_select());
+        entries.extend(found.load::<Notification>(connection)?);
+    }
+    entries.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    Ok(entries)
+}
+
+/// How many entries each of these people has not read; nobody is left out.
+///
+/// # Errors
+/// What the database says.
+pub fn unread_counts(
+    connection: &mut DbConnection,
+    users: &[UserId],
+) -> Result<BTreeMap<UserId, i64>, DbError> {
+    let mut counts: BTreeMap<UserId, i64> = users.iter().map(|user| (user.clone(), 0)).collect();
+    for chunk in users.chunks(1_000) {
+        let counted: Vec<(UserId, i64)> = notifications::table
+            .filter(notifications::user_id.eq_any(chunk))
+            .filter(notifications::read_at.is_null())
+            .group_by(notifications::user_id)
+            .select((notifications::user_id, count_star()))
+            .load(connection)?;
+        counts.extend(counted);
+    }
+    Ok(counts)
 }
 
 /// Marks some of somebody's entries as read; answers how many were unread. Other people's entries
@@ -185,9 +288,13 @@ pub fn mark_read(
         .filter(notifications::user_id.eq(user))
         .filter(notifications::id.eq_any(ids))
         .filter(notifications::read_at.is_null());
-    Ok(diesel::update(unread)
+    let marked = diesel::update(unread)
         .set(notifications::read_at.eq(now))
-        .execute(transaction.connection())?)
+        .execute(transaction.connection())?;
+    if marked > 0 {
+        feed::record_change_of(transaction, user, now)?;
+    }
+    Ok(marked)
 }
 
 /// Marks all of somebody's entries as read; answers how many were unread.
@@ -202,7 +309,53 @@ pub fn mark_all_read(
     let unread = notifications::table
         .filter(notifications::user_id.eq(user))
         .filter(notifications::read_at.is_null());
-    Ok(diesel::update(unread)
+    let marked = diesel::update(unread)
         .set(notifications::read_at.eq(now))
-        .execute(transaction.connection())?)
+        .execute(transaction.connection())?;
+    if marked > 0 {
+        feed::record_change_of(transaction, user, now)?;
+    }
+    Ok(marked)
+}
+
+/// Deletes one of somebody's entries; answers whether there was one. Other people's entries are not
+/// touched.
+///
+/// # Errors
+/// What the database says.
+pub fn delete(
+    transaction: &mut WriteTransaction<'_>,
+    user: &UserId,
+    id: &NotificationId,
+    now: UtcTimestamp,
+) -> Result<Deletion, DbError> {
+    let own = notifications::table
+        .filter(notifications::user_id.eq(user))
+        .filter(notifications::id.eq(id))
+        .filter(notifications::deleted_at.is_null());
+    // It is kept out of sight until its time is over, because the audit looks for it. What nobody
+    // sees any more is not unread.
+    let marks = (
+        notifications::deleted_at.eq(now),
+        notifications::read_at.eq(coalesce(notifications::read_at, now)),
+    );
+    match diesel::update(own)
+        .set(marks)
+        .execute(transaction.connection())?
+    {
+        0 => Ok(Deletion::NothingThere),
+        _ => {
+            feed::record_change_of(transaction, user, now)?;
+            Ok(Deletion::Deleted)
+        }
+    }
+}
+
+/// What became of an order to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Deleted,
+    /// There was none, or it is somebody else's.
+    NothingThere,
 }

@@ -4,18 +4,36 @@
 //! enqueues an outbox message per active route, in the transaction of the business change.
 
 mod catalogue;
+mod feed;
 mod inbox;
 mod kind;
 mod notice;
+mod placeholder;
+mod preference;
+mod retention;
 mod route;
+mod summary;
 mod template;
 
-pub use catalogue::{CatalogueEntry, catalogue_entry};
+pub use catalogue::{CatalogueEntry, catalogue_entry, sample_data};
+pub use feed::{
+    CHANGES_KEPT_FOR, COMMIT_DELAY_MAX, FeedCursor, FeedNews, FeedReading, entries_since, feed_end,
+    read_feed,
+};
 pub use inbox::{
-    InboxFilter, Notification, NotificationPriority, ReadFilter, inbox, mark_all_read, mark_read,
-    unread_count,
+    Deletion, InboxFilter, Notification, NotificationPriority, ReadFilter, delete, entries, inbox,
+    mark_all_read, mark_read, unread_count, unread_counts,
 };
 pub use kind::{Audience, Kind};
-pub use notice::{Notice, Reach, notify, notify_all};
+pub use notice::{Notice, OutwardMessage, Reach, notify, notify_all};
+pub use placeholder::{MISSING_VALUE, MalformedTemplate, placeholders, render};
+pub(crate) use preference::read as read_preferences;
+pub use preference::{
+    HighPriority, PreferenceProblem, Preferences, QuietWindow, Wish, preferences, put_preferences,
+};
+pub use retention::{Pruned, prune_inboxes};
 pub use route::{MessageFormat, Route, RouteSettings, put_route, routes};
-pub use template::{MISSING_VALUE, render};
+pub use summary::{InboxCell, InboxCount, inbox_summary};
+pub use template::{
+    StoredTemplate, Template, TemplateEdits, edit_template, edited_templates, stored_templates,
+};

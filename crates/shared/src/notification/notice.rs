@@ -1,10 +1,12 @@
 use serde_json::{Map, Value};
 
-use super::catalogue::catalogue_entry;
+use super::inbox;
 use super::kind::Kind;
-use super::{inbox, route};
+use super::template::{Template, telling};
 use crate::db::{DbError, WriteTransaction};
-use crate::domain::{Channel, ChannelSet, RecipientId, RequestId, UserId, UtcTimestamp};
+use crate::domain::{
+    Channel, ChannelSet, OutboxMessageId, RecipientId, RequestId, UserId, UtcTimestamp,
+};
 use crate::outbox::{self, NewMessage, RetryPolicy};
 
 /// Something to tell somebody.
@@ -46,10 +48,23 @@ pub fn notify(
     configured: ChannelSet,
     now: UtcTimestamp,
 ) -> Result<(), DbError> {
-    notify_all(transaction, std::slice::from_ref(notice), configured, now)
+    notify_all(transaction, std::slice::from_ref(notice), configured, now)?;
+    Ok(())
 }
 
-/// [`notify`] for several notices. It takes as many statements for a thousand as for one.
+/// A message that was enqueued for a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutwardMessage {
+    /// Which message.
+    pub id: OutboxMessageId,
+    /// How it goes out.
+    pub channel: Channel,
+    /// To whom.
+    pub recipient_id: RecipientId,
+}
+
+/// [`notify`] for several notices; answers the messages that go out. It takes as many statements for
+/// a thousand as for one.
 ///
 /// # Errors
 /// What the database says.
@@ -58,45 +73,58 @@ pub fn notify_all(
     notices: &[Notice],
     configured: ChannelSet,
     now: UtcTimestamp,
-) -> Result<(), DbError> {
-    inbox::deposit(transaction, notices, now)?;
+) -> Result<Vec<OutwardMessage>, DbError> {
+    let telling = telling(transaction.connection(), configured)?;
+    inbox::deposit(transaction, notices, |kind| telling.template(kind), now)?;
     let outward: Vec<&Notice> = notices
         .iter()
         .filter(|notice| notice.reach == Reach::AllChannels && !notice.recipients.is_empty())
         .collect();
     if outward.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let kinds: Vec<Kind> = outward.iter().map(|notice| notice.kind).collect();
-    let active = route::active_channels(transaction.connection(), &kinds, configured)?;
     let mut messages = Vec::new();
     for notice in outward {
-        for (_, channel) in active.iter().filter(|(kind, _)| *kind == notice.kind) {
-            messages.extend(messages_on(*channel, notice, now));
+        let template = telling.template(notice.kind);
+        for channel in telling.channels(notice.kind) {
+            messages.extend(messages_on(channel, notice, &template, now));
         }
     }
-    outbox::enqueue(transaction, messages, now)?;
-    Ok(())
+    let told = messages
+        .iter()
+        .map(|(id, message)| OutwardMessage {
+            id: id.clone(),
+            channel: message.channel,
+            recipient_id: message.recipient_id.clone(),
+        })
+        .collect();
+    outbox::enqueue_as(transaction, messages, now)?;
+    Ok(told)
 }
 
 /// The messages of a notice on one channel: one per recipient.
 fn messages_on(
     channel: Channel,
     notice: &Notice,
+    template: &Template,
     now: UtcTimestamp,
-) -> impl Iterator<Item = NewMessage> {
+) -> impl Iterator<Item = (OutboxMessageId, NewMessage)> {
     let attempts_max = RetryPolicy::default().attempts_max;
-    notice.recipients.iter().map(move |user| NewMessage {
-        kind: notice.kind.as_str().to_owned(),
-        channel,
-        recipient_id: RecipientId::from(user),
-        subject: notice.subject.clone(),
-        dedup_key: None,
-        payload: Value::Object(notice.data.clone()),
-        priority: catalogue_entry(notice.kind).priority.into(),
-        attempts_max,
-        due_at: now,
-        expires_at: None,
-        request_id: notice.request_id.clone(),
+    let priority = template.priority.into();
+    notice.recipients.iter().map(move |user| {
+        let message = NewMessage {
+            kind: notice.kind.as_str().to_owned(),
+            channel,
+            recipient_id: RecipientId::from(user),
+            subject: notice.subject.clone(),
+            dedup_key: None,
+            payload: Value::Object(notice.data.clone()),
+            priority,
+            attempts_max,
+            due_at: now,
+            expires_at: None,
+            request_id: notice.request_id.clone(),
+        };
+        (OutboxMessageId::generate(), message)
     })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::Kind;
 use crate::db::schema::notification_routes;
 use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
-use crate::domain::{Channel, ChannelSet, RecipientId, UtcTimestamp, text_enum};
+use crate::domain::{Channel, RecipientId, UtcTimestamp, text_enum};
 
 /// That a kind goes out on a channel, and how it looks there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,24 +107,6 @@ fn route(row: Row) -> Route {
             recipients,
         },
     }
-}
-
-/// The channels on which these kinds go out now: routes that are enabled, on channels that are
-/// configured.
-pub(super) fn active_channels(
-    connection: &mut DbConnection,
-    kinds: &[Kind],
-    configured: ChannelSet,
-) -> Result<Vec<(Kind, Channel)>, DbError> {
-    let active: Vec<(Kind, Channel)> = notification_routes::table
-        .filter(notification_routes::enabled.eq(true))
-        .order((notification_routes::kind, notification_routes::channel))
-        .select((notification_routes::kind, notification_routes::channel))
-        .load(connection)?;
-    Ok(active
-        .into_iter()
-        .filter(|(kind, channel)| kinds.contains(kind) && configured.contains(*channel))
-        .collect())
 }
 
 /// Creates or replaces a route.

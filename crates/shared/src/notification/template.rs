@@ -1,57 +1,237 @@
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-/// What stands for a value that is not there. Never the raw placeholder: staff would see it.
-pub const MISSING_VALUE: &str = "-";
+use diesel::prelude::*;
 
-/// Puts values into `{{name}}` placeholders. A value that is missing, null or blank renders as
-/// [`MISSING_VALUE`]; a brace that opens no placeholder stays as it is.
-pub fn render(template: &str, data: &Map<String, Value>) -> String {
-    let mut rendered = String::with_capacity(template.len() + 32);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        rendered.push_str(before);
-        let Some((name, after)) = after.split_once("}}") else {
-            rendered.push_str("{{");
-            rest = after;
-            break;
+use super::catalogue::catalogue_entry;
+use super::inbox::NotificationPriority;
+use super::kind::Kind;
+use crate::db::schema::{notification_routes, notification_templates};
+use crate::db::{DbConnection, DbError, WriteTransaction};
+use crate::domain::{Channel, ChannelSet, UserId, UtcTimestamp};
+
+/// The words for a kind as they are now: edited, or as the catalogue has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The headline, with `{{placeholders}}`.
+    pub title: Cow<'static, str>,
+    /// The text, with placeholders.
+    pub content: Cow<'static, str>,
+    /// How urgent.
+    pub priority: NotificationPriority,
+    /// Where a click leads, with placeholders.
+    pub link: Cow<'static, str>,
+    /// The words of the button that leads there.
+    pub button: Cow<'static, str>,
+}
+
+/// What somebody wants otherwise than the catalogue has it. What is not edited changes with the
+/// catalogue of a later release.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Queryable, AsChangeset)]
+#[diesel(table_name = notification_templates, treat_none_as_null = true)]
+pub struct TemplateEdits {
+    /// The headline.
+    pub title: Option<String>,
+    /// The text.
+    pub content: Option<String>,
+    /// How urgent.
+    pub priority: Option<NotificationPriority>,
+    /// Where a click leads.
+    pub link: Option<String>,
+    /// The words of the button.
+    pub button: Option<String>,
+}
+
+/// A template and who made it so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTemplate {
+    /// Of what.
+    pub kind: Kind,
+    /// What is not as in the catalogue.
+    pub edits: TemplateEdits,
+    /// How often it was edited.
+    pub version: i32,
+    /// Who edited it last.
+    pub updated_by: Option<UserId>,
+    /// When.
+    pub updated_at: Option<UtcTimestamp>,
+}
+
+impl Template {
+    /// The words of the catalogue.
+    pub fn of_catalogue(kind: Kind) -> Self {
+        Self::new(kind, TemplateEdits::default())
+    }
+
+    /// The words of the catalogue with these edits.
+    pub fn new(kind: Kind, edits: TemplateEdits) -> Self {
+        let entry = catalogue_entry(kind);
+        let edited = |text: Option<String>, default: &'static str| {
+            text.map_or(Cow::Borrowed(default), Cow::Owned)
         };
-        rendered.push_str(&value_of(name.trim(), data));
-        rest = after;
-    }
-    rendered.push_str(rest);
-    rendered
-}
-
-fn value_of(name: &str, data: &Map<String, Value>) -> String {
-    match data.get(name) {
-        Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Bool(truth)) => truth.to_string(),
-        Some(Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_)) | None => {
-            MISSING_VALUE.to_owned()
+        Self {
+            title: edited(edits.title, entry.title),
+            content: edited(edits.content, entry.content),
+            priority: edits.priority.unwrap_or(entry.priority),
+            link: edited(edits.link, entry.link),
+            button: edited(edits.button, entry.button),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How something is told: in which words, and on which channels.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    edited: HashMap<Kind, Template>,
+    channels: Vec<(Kind, Channel)>,
+}
 
-    #[test]
-    fn values_go_in_and_nothing_raw_comes_out() {
-        let data = serde_json::json!({
-            "name": "王女士", "count": 3, "blank": "  ", "null": null, "list": [1], "tricky": "{{name}}",
+impl Telling {
+    /// The words for a kind.
+    pub(super) fn template(&self, kind: Kind) -> Cow<'_, Template> {
+        match self.edited.get(&kind) {
+            Some(template) => Cow::Borrowed(template),
+            None => Cow::Owned(Template::of_catalogue(kind)),
+        }
+    }
+
+    /// The channels on which a kind goes out.
+    pub(super) fn channels(&self, kind: Kind) -> impl Iterator<Item = Channel> {
+        let of_kind = self.channels.iter().filter(move |(of, _)| *of == kind);
+        of_kind.map(|(_, channel)| *channel)
+    }
+}
+
+/// How things are told now: routes that are enabled, on channels that are configured, and the
+/// templates that somebody has edited. One query: it is asked at every change of the business.
+pub(super) fn telling(
+    connection: &mut DbConnection,
+    configured: ChannelSet,
+) -> Result<Telling, DbError> {
+    type Row = (Kind, i32, TemplateEdits, Option<Channel>);
+    let route_of_kind = notification_routes::kind
+        .eq(notification_templates::kind)
+        .and(notification_routes::enabled.eq(true));
+    let rows: Vec<Row> = notification_templates::table
+        .left_join(notification_routes::table.on(route_of_kind))
+        .filter(
+            notification_templates::version
+                .gt(0)
+                .or(notification_routes::channel.is_not_null()),
+        )
+        .order((notification_templates::kind, notification_routes::channel))
+        .select((
+            notification_templates::kind,
+            notification_templates::version,
+            EDITS,
+            notification_routes::channel.nullable(),
+        ))
+        .load(connection)?;
+    let mut telling = Telling::default();
+    for (kind, version, edits, channel) in rows {
+        if version > 0 {
+            telling.edited.insert(kind, Template::new(kind, edits));
+        }
+        if let Some(channel) = channel.filter(|channel| configured.contains(*channel)) {
+            telling.channels.push((kind, channel));
+        }
+    }
+    Ok(telling)
+}
+
+type Edits = (
+    notification_templates::title,
+    notification_templates::content,
+    notification_templates::priority,
+    notification_templates::link,
+    notification_templates::button,
+);
+const EDITS: Edits = (
+    notification_templates::title,
+    notification_templates::content,
+    notification_templates::priority,
+    notification_templates::link,
+    notification_templates::button,
+);
+
+/// The templates that somebody has edited, as they are now.
+///
+/// # Errors
+/// What the database says.
+pub fn edited_templates(connection: &mut DbConnection) -> Result<HashMap<Kind, Template>, DbError> {
+    let rows: Vec<(Kind, TemplateEdits)> = notification_templates::table
+        .filter(notification_templates::version.gt(0))
+        .select((notification_templates::kind, EDITS))
+        .load(connection)?;
+    let edited = rows
+        .into_iter()
+        .map(|(kind, edits)| (kind, Template::new(kind, edits)));
+    Ok(edited.collect())
+}
+
+/// The template of one kind, or those of all.
+///
+/// # Errors
+/// What the database says.
+pub fn stored_templates(
+    connection: &mut DbConnection,
+    kind: Option<Kind>,
+) -> Result<Vec<StoredTemplate>, DbError> {
+    type Row = (
+        String,
+        TemplateEdits,
+        i32,
+        Option<UserId>,
+        Option<UtcTimestamp>,
+    );
+    let mut query = notification_templates::table.into_boxed();
+    if let Some(kind) = kind {
+        query = query.filter(notification_templates::kind.eq(kind));
+    }
+    let rows: Vec<Row> = query
+        .order(notification_templates::kind)
+        .select((
+            notification_templates::kind,
+            EDITS,
+            notification_templates::version,
+            notification_templates::updated_by,
+            notification_templates::updated_at,
+        ))
+        .load(connection)?;
+    let stored = rows
+        .into_iter()
+        .filter_map(|(kind, edits, version, updated_by, updated_at)| {
+            Some(StoredTemplate {
+                // A newer release may know more kinds.
+                kind: kind.parse().ok()?,
+                edits,
+                version,
+                updated_by,
+                updated_at,
+            })
         });
-        let data = data.as_object().unwrap();
-        for (template, expected) in [
-            ("您有 {{count}} 个客户：{{ name }}", "您有 3 个客户：王女士"),
-            ("{{nobody}}{{blank}}{{null}}{{list}}", "----"),
-            ("{{tricky}}", "{{name}}"),
-            ("{{name", "{{name"),
-            ("{name} }} {{name}}}", "{name} }} 王女士}"),
-            ("", ""),
-        ] {
-            assert_eq!(render(template, data), expected, "{template}");
-        }
-    }
+    Ok(stored.collect())
+}
+
+/// Edits a template: from the end of the transaction on it is what everybody is told in, by every
+/// process. Answers the new version.
+///
+/// # Errors
+/// What the database says.
+pub fn edit_template(
+    transaction: &mut WriteTransaction<'_>,
+    kind: Kind,
+    edits: &TemplateEdits,
+    by: &UserId,
+    now: UtcTimestamp,
+) -> Result<i32, DbError> {
+    Ok(diesel::update(notification_templates::table.find(kind))
+        .set((
+            edits,
+            notification_templates::version.eq(notification_templates::version + 1),
+            notification_templates::updated_by.eq(by),
+            notification_templates::updated_at.eq(now),
+        ))
+        .returning(notification_templates::version)
+        .get_result(transaction.connection())?)
 }

@@ -1,0 +1,486 @@
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Weekday};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::kind::Kind;
+use crate::db::schema::notification_preferences;
+use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use crate::domain::{Channel, UserId, UtcTimestamp, text_enum};
+use crate::outbox::Priority;
+
+/// What somebody wants to be told outside of the notification centre, and when. In the centre
+/// everything is to be found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Preferences {
+    /// Of what they are not told; of what is [mandatory](Kind::is_mandatory) they are.
+    pub muted_kinds: BTreeSet<Kind>,
+    /// On which channels they are told of nothing but what is mandatory.
+    pub muted_channels: BTreeSet<Channel>,
+    /// When they are told later.
+    pub quiet_windows: Vec<QuietWindow>,
+    /// What high priority does within these windows.
+    pub high_priority: HighPriority,
+}
+
+text_enum! {
+    /// What becomes of what is urgent while somebody does not want to be disturbed.
+    #[derive(Default)]
+    pub enum HighPriority ("treatment of high priority") {
+        /// It waits like everything else.
+        #[default]
+        Waits => "waits",
+        /// It comes at once.
+        BreaksThrough => "breaks_through",
+    }
+}
+
+/// A time of certain days in which somebody does not want to be disturbed, in the zone of the
+/// installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QuietWindow {
+    /// The days on which it begins, Monday = 1 to Sunday = 7.
+    pub days: BTreeSet<u8>,
+    /// When it begins.
+    #[serde(with = "clock_time")]
+    pub start: NaiveTime,
+    /// When it ends: on the next day, if that is earlier than the beginning.
+    #[serde(with = "clock_time")]
+    pub end: NaiveTime,
+}
+
+/// What somebody's preferences say of one message at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To get it.
+    Now,
+    /// To get it from this moment on.
+    Later {
+        /// The end of the window.
+        until: UtcTimestamp,
+    },
+    /// Not to get it.
+    Never,
+}
+
+/// Why preferences cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PreferenceProblem {
+    /// Everybody is told of this.
+    #[error("{0} is mandatory")]
+    Mandatory(Kind),
+    /// A window has no day, or one that does not exist.
+    #[error("a window has no day, or one that is not 1 to 7")]
+    NoDay,
+    /// A window ends when it begins.
+    #[error("a window has no length")]
+    NoLength,
+    /// Two windows share some time.
+    #[error("two windows overlap")]
+    Overlap,
+}
+
+impl Preferences {
+    /// Whether they can be.
+    ///
+    /// # Errors
+    /// The first problem found.
+    pub fn check(&self) -> Result<(), PreferenceProblem> {
+        if let Some(kind) = self.muted_kinds.iter().find(|kind| kind.is_mandatory()) {
+            return Err(PreferenceProblem::Mandatory(*kind));
+        }
+        for window in &self.quiet_windows {
+            let all_days_exist = window.days.iter().all(|day| (1..=7).contains(day));
+            if window.days.is_empty() || !all_days_exist {
+                return Err(PreferenceProblem::NoDay);
+            }
+            if window.start == window.end {
+                return Err(PreferenceProblem::NoLength);
+            }
+        }
+        let mut spans: Vec<(i64, i64)> = self.quiet_windows.iter().flat_map(spans).collect();
+        spans.sort_unstable();
+        let overlap = spans.windows(2).any(|pair| pair[0].1 > pair[1].0);
+        // The week is a ring: what runs over its end is also at its beginning.
+        let over_the_end = spans
+            .iter()
+            .any(|(_, end)| spans.first().is_some_and(|(first, _)| *end > first + WEEK));
+        if overlap || over_the_end {
+            return Err(PreferenceProblem::Overlap);
+        }
+        Ok(())
+    }
+
+    /// What they say of a message at a moment, which is given in the zone of the installation.
+    pub fn wish<Tz: TimeZone>(
+        &self,
+        kind: Kind,
+        channel: Channel,
+        priority: Priority,
+        moment: &DateTime<Tz>,
+    ) -> Wish {
+        let is_muted = self.muted_kinds.contains(&kind) || self.muted_channels.contains(&channel);
+        if is_muted && !kind.is_mandatory() {
+            return Wish::Never;
+        }
+        if priority == Priority::High && self.high_priority == HighPriority::BreaksThrough {
+            return Wish::Now;
+        }
+        match self.quiet_until(moment.naive_local()) {
+            None => Wish::Now,
+            Some(until) => Wish::Later {
+                until: moment_of(&moment.timezone(), until),
+            },
+        }
+    }
+
+    /// The end of the windows that this moment is in, one after the other.
+    fn quiet_until(&self, moment: NaiveDateTime) -> Option<NaiveDateTime> {
+        let mut until = None;
+        let mut at = moment;
+        // Windows do not overlap: a week of them, one after the other, is quiet for ever.
+        while let Some(end) = self.quiet_windows.iter().find_map(|one| one.end_at(at)) {
+            until = Some(end);
+            at = end;
+            if at - moment > chrono::Duration::days(7) {
+                break;
+            }
+        }
+        until
+    }
+}
+
+impl QuietWindow {
+    /// When it ends, if this moment is in it.
+    fn end_at(&self, moment: NaiveDateTime) -> Option<NaiveDateTime> {
+        let today = moment.date();
+        let begun_on = [Some(today), today.pred_opt()];
+        begun_on.into_iter().flatten().find_map(|day| {
+            if !self.days.contains(&number_of(day.weekday())) {
+                return None;
+            }
+            let (start, end) = (day.and_time(self.start), self.end_of(day)?);
+            (start <= moment && moment < end).then_some(end)
+        })
+    }
+
+    /// When it ends that begins on this day.
+    fn end_of(&self, day: NaiveDate) -> Option<NaiveDateTime> {
+        let last_day = if self.end > self.start {
+            Some(day)
+        } else {
+            day.checked_add_days(Days::new(1))
+        };
+        last_day.map(|day| day.and_time(self.end))
+    }
+}
+
+fn number_of(day: Weekday) -> u8 {
+    u8::try_from(day.number_from_monday()).unwrap_or(u8::MAX)
+}
+
+/// Minutes of a day, and of a week.
+const DAY: i64 = 24 * 60;
+const WEEK: i64 = 7 * DAY;
+
+/// From when to when a window lasts, in minutes since the beginning of the week.
+fn spans(window: &QuietWindow) -> impl Iterator<Item = (i64, i64)> {
+    let start = minutes(window.start);
+    let end = minutes(window.end);
+    let length = if end > start {
+        end - start
+    } else {
+        end + DAY - start
+    };
+    window.days.iter().map(move |day| {
+        let from = i64::from(day - 1) * DAY + start;
+        (from, from + length)
+    })
+}
+
+fn minutes(time: NaiveTime) -> i64 {
+    (time - NaiveTime::MIN).num_minutes()
+}
+
+/// A local time as a moment. One that a change of clocks leaves out comes an hour later, and of one
+/// that comes twice the first is meant.
+fn moment_of<Tz: TimeZone>(zone: &Tz, local: NaiveDateTime) -> UtcTimestamp {
+    let found = zone.from_local_datetime(&local).earliest();
+    let moment = found.or_else(|| {
+        let later = local + chrono::Duration::hours(1);
+        zone.from_local_datetime(&later).earliest()
+    });
+    moment.map_or_else(|| local.and_utc().into(), |moment| moment.to_utc().into())
+}
+
+/// A time of day as `22:30`.
+mod clock_time {
+    use chrono::NaiveTime;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const FORM: &str = "%H:%M";
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &NaiveTime,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time.format(FORM))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<NaiveTime, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        NaiveTime::parse_from_str(&text, FORM)
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is no time such as 22:30")))
+    }
+}
+
+/// Somebody's preferences; the usual ones if they have not said anything.
+///
+/// # Errors
+/// What the database says.
+pub fn preferences(connection: &mut DbConnection, user: &UserId) -> Result<Preferences, DbError> {
+    let stored: Option<String> = notification_preferences::table
+        .find(user)
+        .select(notification_preferences::preferences)
+        .first(connection)
+        .optional()?;
+    Ok(stored.map(|text| read(&text)).unwrap_or_default())
+}
+
+/// Preferences as stored. What cannot be read counts as nothing said: rather told too much than not
+/// at all.
+pub(crate) fn read(text: &str) -> Preferences {
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        log::error!("somebody's notification preferences cannot be read: {error}");
+        Preferences::default()
+    })
+}
+
+/// Stores somebody's preferences. They apply to what is sent from then on, also if it waits already.
+///
+/// # Errors
+/// What the database says.
+pub fn put_preferences(
+    transaction: &mut WriteTransaction<'_>,
+    user: &UserId,
+    preferences: &Preferences,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    let text = serde_json::json!(preferences).to_string();
+    let row = (
+        notification_preferences::user_id.eq(user),
+        notification_preferences::preferences.eq(&text),
+        notification_preferences::updated_at.eq(now),
+    );
+    let changes = (
+        notification_preferences::preferences.eq(&text),
+        notification_preferences::updated_at.eq(now),
+    );
+    each_backend!(transaction.connection(), |c| diesel::insert_into(
+        notification_preferences::table
+    )
+    .values(row)
+    .on_conflict(notification_preferences::user_id)
+    .do_update()
+    .set(changes)
+    .execute(c))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::FixedOffset;
+
+    use super::*;
+
+    fn window(days: &[u8], start: &str, end: &str) -> QuietWindow {
+        let time = |text| NaiveTime::parse_from_str(text, "%H:%M").unwrap();
+        QuietWindow {
+            days: days.iter().copied().collect(),
+            start: time(start),
+            end: time(end),
+        }
+    }
+
+    fn quiet(windows: &[QuietWindow]) -> Preferences {
+        Preferences {
+            quiet_windows: windows.to_vec(),
+            ..Preferences::default()
+        }
+    }
+
+    const EVERY_DAY: &[u8] = &[1, 2, 3, 4, 5, 6, 7];
+
+    fn local(text: &str) -> NaiveDateTime {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
+    }
+
+    #[test]
+    fn a_window_ends_when_it_should() {
+        let night = window(EVERY_DAY, "22:00", "08:00");
+        let friday_night = window(&[5], "22:00", "08:00");
+        let noon = window(&[1, 3], "12:00", "13:30");
+        // 2026-01-02 is a Friday.
+        for (windows, at, until) in [
+            (vec![night.clone()], "2026-01-02 21:59", None),
+            (
+                vec![night.clone()],
+                "2026-01-02 22:00",
+                Some("2026-01-03 08:00"),
+            ),
+            (
+                vec![night.clone()],
+                "2026-01-03 00:00",
+                Some("2026-01-03 08:00"),
+            ),
+            (
+                vec![night.clone()],
+                "2026-01-03 07:59",
+                Some("2026-01-03 08:00"),
+            ),
+            (vec![night.clone()], "2026-01-03 08:00", None),
+            (vec![friday_night.clone()], "2026-01-02 07:00", None),
+            (
+                vec![friday_night.clone()],
+                "2026-01-03 07:00",
+                Some("2026-01-03 08:00"),
+            ),
+            (vec![friday_night], "2026-01-03 23:00", None),
+            (
+                vec![noon.clone()],
+                "2026-01-05 12:30",
+                Some("2026-01-05 13:30"),
+            ),
+            (vec![noon.clone()], "2026-01-06 12:30", None),
+            (
+                vec![night, window(&[6], "08:00", "10:00")],
+                "2026-01-03 01:00",
+                Some("2026-01-03 10:00"),
+            ),
+            (vec![noon], "2026-01-05 13:30", None),
+        ] {
+            let quiet = quiet(&windows);
+            quiet.check().unwrap();
+            assert_eq!(
+                quiet.quiet_until(local(at)),
+                until.map(local),
+                "{windows:?} {at}"
+            );
+        }
+        let always = quiet(&[
+            window(EVERY_DAY, "00:00", "12:00"),
+            window(EVERY_DAY, "12:00", "00:00"),
+        ]);
+        always.check().unwrap();
+        let until = always.quiet_until(local("2026-01-02 03:00")).unwrap();
+        assert!(until > local("2026-01-09 03:00") && until < local("2026-01-11 00:00"));
+    }
+
+    #[test]
+    fn who_does_not_want_to_be_told_is_not_told_but_of_what_is_mandatory() {
+        use Channel::{WechatSubscribe, WecomApp};
+        use Priority::{High, Medium};
+
+        let zone = FixedOffset::east_opt(8 * 3_600).unwrap();
+        let midnight = local("2026-01-02 23:00").and_local_timezone(zone).unwrap();
+        let preferences = Preferences {
+            muted_kinds: [Kind::CustomerTransferredAway].into(),
+            muted_channels: [WecomApp].into(),
+            quiet_windows: vec![window(EVERY_DAY, "22:00", "08:00")],
+            high_priority: HighPriority::BreaksThrough,
+        };
+        let until = local("2026-01-03 00:00").and_utc().into();
+        for (kind, channel, priority, wish) in [
+            (
+                Kind::CustomerTransferredAway,
+                WechatSubscribe,
+                High,
+                Wish::Never,
+            ),
+            (Kind::CustomerCreated, WecomApp, High, Wish::Never),
+            (Kind::CustomerAssigned, WecomApp, High, Wish::Now),
+            (
+                Kind::CustomerAssigned,
+                WecomApp,
+                Medium,
+                Wish::Later { until },
+            ),
+            (Kind::CustomerCreated, WechatSubscribe, High, Wish::Now),
+            (
+                Kind::CustomerCreated,
+                WechatSubscribe,
+                Medium,
+                Wish::Later { until },
+            ),
+        ] {
+            let said = preferences.wish(kind, channel, priority, &midnight);
+            assert_eq!(said, wish, "{kind} {channel} {priority:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        use PreferenceProblem::{Mandatory, NoDay, NoLength, Overlap};
+        let mandatory = Preferences {
+            muted_kinds: [Kind::SystemAnnouncement].into(),
+            ..Preferences::default()
+        };
+        let expected = Err(Mandatory(Kind::SystemAnnouncement));
+        assert_eq!(mandatory.check(), expected);
+        for (windows, expected) in [
+            (vec![window(&[], "22:00", "08:00")], Err(NoDay)),
+            (vec![window(&[0], "22:00", "08:00")], Err(NoDay)),
+            (vec![window(&[8], "22:00", "08:00")], Err(NoDay)),
+            (vec![window(&[1], "22:00", "22:00")], Err(NoLength)),
+            (
+                vec![
+                    window(&[1], "10:00", "12:00"),
+                    window(&[1], "11:00", "13:00"),
+                ],
+                Err(Overlap),
+            ),
+            (
+                vec![
+                    window(&[1], "22:00", "08:00"),
+                    window(&[2], "07:00", "09:00"),
+                ],
+                Err(Overlap),
+            ),
+            (
+                vec![
+                    window(&[7], "22:00", "08:00"),
+                    window(&[1], "07:00", "09:00"),
+                ],
+                Err(Overlap),
+            ),
+            (
+                vec![
+                    window(&[7], "22:00", "08:00"),
+                    window(&[1], "08:00", "09:00"),
+                ],
+                Ok(()),
+            ),
+        ] {
+            assert_eq!(quiet(&windows).check(), expected, "{windows:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_what_was_said() {
+        let preferences = Preferences {
+            muted_kinds: [Kind::CustomerCreated].into(),
+            muted_channels: [Channel::WechatCloud].into(),
+            quiet_windows: vec![window(&[1, 7], "22:00", "08:30")],
+            high_priority: HighPriority::BreaksThrough,
+        };
+        let text = serde_json::json!(preferences).to_string();
+        assert_eq!(read(&text), preferences);
+        assert_eq!(read("{}"), Preferences::default());
+        assert_eq!(read("no JSON"), Preferences::default());
+    }
+}
