@@ -1,10 +1,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::DateTime;
+use chrono_tz::Tz;
 use shared::bindings;
 use shared::db::{DbConnection, DbError};
 use shared::domain::{App, Channel, RecipientId, UserId};
-use shared::notification::{Audience, Kind, RouteSettings, routes};
+use shared::notification::{
+    Audience, Kind, Preferences, RouteSettings, Template, Wish, edited_templates, routes,
+};
 use shared::outbox::{ClaimedMessage, Hold, holds};
 
 use crate::Config;
@@ -52,36 +56,63 @@ impl Addressing {
         }
     }
 
+    /// Whether messages of this channel have the words of the kind's template; the mini program's say
+    /// what the fields of the platform's own template say.
+    fn shows_templates(&self) -> bool {
+        match self {
+            Self::Users(_) => false,
+            Self::UsersOrNames(_) | Self::Names => true,
+        }
+    }
+
     /// Looks up what a delivery needs to know of these messages' recipients and routes, in as many queries
     /// for all as for one; and of the hold that a probe is to try.
     pub(crate) fn address(
         &self,
         connection: &mut DbConnection,
         messages: Vec<ClaimedMessage>,
+        moment: &DateTime<Tz>,
     ) -> Result<Vec<AddressedMessage>, DbError> {
         let recipients: Vec<(&RecipientId, &str)> = messages
             .iter()
             .map(|message| (&message.recipient_id, message.kind.as_str()))
             .collect();
-        let addresses = self.addresses(connection, &recipients)?;
+        let recipients = self.look_up(connection, &recipients)?;
         let routes: HashMap<(Kind, Channel), Arc<RouteSettings>> = routes(connection)?
             .into_iter()
             .map(|route| ((route.kind, route.channel), Arc::new(route.settings)))
             .collect();
+        let templates: HashMap<Kind, Arc<Template>> = if self.shows_templates() {
+            let edited = edited_templates(connection)?.into_iter();
+            edited
+                .map(|(kind, edited)| (kind, Arc::new(edited)))
+                .collect()
+        } else {
+            HashMap::new()
+        };
         let held: Vec<Hold> = if messages.iter().any(|message| message.is_probe) {
             holds(connection)?
         } else {
             Vec::new()
         };
-        let addressed = messages.into_iter().zip(addresses);
+        let addressed = messages.into_iter().zip(recipients);
         Ok(addressed
-            .map(|(message, address)| {
+            .map(|(message, (address, preferences))| {
                 let kind: Option<Kind> = message.kind.parse().ok();
                 let route = kind.and_then(|kind| routes.get(&(kind, message.channel)).cloned());
                 let hold = held.iter().find(|hold| hold.channel == message.channel);
+                let template = kind.and_then(|kind| templates.get(&kind).cloned());
+                let wish = match (kind, preferences) {
+                    (Some(kind), Some(said)) => {
+                        said.wish(kind, message.channel, message.priority, moment)
+                    }
+                    (None, _) | (_, None) => Wish::Now,
+                };
                 AddressedMessage {
                     address,
+                    wish,
                     route,
+                    template,
                     hold: hold.cloned(),
                     message,
                 }
@@ -96,28 +127,41 @@ impl Addressing {
         connection: &mut DbConnection,
         recipients: &[(&RecipientId, &str)],
     ) -> Result<Vec<Address>, DbError> {
+        let found = self.look_up(connection, recipients)?;
+        Ok(found.into_iter().map(|(address, _)| address).collect())
+    }
+
+    /// The same with what they want to be told, and when.
+    fn look_up(
+        &self,
+        connection: &mut DbConnection,
+        recipients: &[(&RecipientId, &str)],
+    ) -> Result<Vec<(Address, Option<Preferences>)>, DbError> {
         let users: HashSet<UserId> = recipients
             .iter()
             .filter(|(_, kind)| self.goes_to_users(kind))
             .filter_map(|(recipient, _)| recipient.as_str().parse().ok())
             .collect();
-        let (external_ids, nobody_is_bound) = match self.app() {
+        let (known, nobody_is_bound) = match self.app() {
             Some(app) if !users.is_empty() => {
-                let external_ids = bindings::external_ids(connection, app, users)?;
-                let nobody = external_ids.is_empty() && !bindings::exist(connection, app)?;
-                (external_ids, nobody)
+                let known = bindings::recipients(connection, app, users)?;
+                let is_bound = |one: &bindings::Recipient| one.external_id.is_some();
+                let nobody = !known.values().any(is_bound) && !bindings::exist(connection, app)?;
+                (known, nobody)
             }
             _ => Default::default(),
         };
         let address = |(recipient, kind): &(&RecipientId, &str)| {
             if !self.goes_to_users(kind) {
-                return Address::Known(recipient.to_string());
+                return (Address::Known(recipient.to_string()), None);
             }
-            match external_ids.get(recipient.as_str()) {
-                Some(external_id) => Address::Known(external_id.clone()),
+            let known = known.get(recipient.as_str());
+            let address = match known.and_then(|one| one.external_id.clone()) {
+                Some(external_id) => Address::Known(external_id),
                 None if nobody_is_bound => Address::NobodyIsBound,
                 None => Address::NoBinding,
-            }
+            };
+            (address, known.and_then(|one| one.preferences.clone()))
         };
         Ok(recipients.iter().map(address).collect())
     }

@@ -400,6 +400,7 @@ impl Claimer {
         let channel = self.channel;
         self.unanswered.push(now.after(order.lease));
         let addressing = self.addressing.clone();
+        let moment = now.to_datetime().with_timezone(&context.config.time_zone);
         let addressed = context
             .database
             .write(move |transaction| {
@@ -410,7 +411,7 @@ impl Claimer {
                 if messages.is_empty() {
                     return Ok(Vec::new());
                 }
-                addressing.address(transaction.connection(), messages)
+                addressing.address(transaction.connection(), messages, &moment)
             })
             .await?;
         self.unanswered.clear();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use clap::Parser;
 use secrecy::{ExposeSecret, SecretString};
 use shared::command_line::DatabaseUrlParser;
@@ -28,6 +29,10 @@ pub struct Config {
     /// How long to wait at start for the database and its schema before giving up
     #[arg(long, env = "DATABASE_WAIT", default_value = "60s", value_parser = duration)]
     pub database_wait: Duration,
+
+    /// The time zone of the hours in which staff do not want to be disturbed
+    #[arg(long, env = "TIME_ZONE", default_value = "Asia/Shanghai")]
+    pub time_zone: Tz,
 
     /// The mini program's appid; with its secret, enables the channel wechat_subscribe
     #[arg(long, env = "WECHAT_APPID", default_value = "", value_parser = trimmed)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use shared::clock::{Clock, DatabaseClock};
-use shared::db::{Database, PoolOptions, dialect, migrations};
+use shared::db::{Database, PoolOptions, Topic, dialect, migrations};
 use shared::domain::{Channel, ChannelSet, RelayName};
 use shared::outbox::{deregister_relay, register_relay};
 use tokio::sync::mpsc;
@@ -109,7 +109,10 @@ impl Relay {
             held: AtomicU8::new(0),
             controls: RwLock::new(Arc::new(controls)),
             breakers: Default::default(),
-            wake: database.listen().await.context("listening for signals")?,
+            wake: database
+                .listen(Topic::Outbox)
+                .await
+                .context("listening for signals")?,
             due: Default::default(),
             name,
             config,

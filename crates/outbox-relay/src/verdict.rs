@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use shared::domain::{Channel, UtcTimestamp};
 use shared::outbox::{
-    ClaimedMessage, Hold, HoldCause, HoldOrder, Outcome, RefusedRecipients, RetryPolicy,
-    UnknownOutcomePolicy, Verdict,
+    ClaimedMessage, DO_NOT_DISTURB, Hold, HoldCause, HoldOrder, Outcome, RefusedRecipients,
+    RetryPolicy, UnknownOutcomePolicy, Verdict,
 };
 use wechat::errcode::{self, AlsoBroken, Api, Class, RetryPace, Rule, RuleOrigin, Rules, WaitFor};
 use wechat::{CallError, CloudFunctionAnswer, TokenError};
@@ -166,6 +166,11 @@ fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Ju
         }
         SendOutcome::FunctionAnswered(answer) => function_answered(answer, circumstances),
         SendOutcome::NoRecipient(reason) => plain(Verdict::Pointless, "recipient/none", reason),
+        SendOutcome::DoNotDisturb { until } => plain(
+            Verdict::Postponed { due_at: *until },
+            DO_NOT_DISTURB,
+            "the recipient does not want to be disturbed now",
+        ),
         SendOutcome::NobodyIsBound => nobody_is_bound(circumstances),
         SendOutcome::Unpreparable(reason) => {
             plain(Verdict::Refused, "message/unpreparable", reason)

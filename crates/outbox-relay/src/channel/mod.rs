@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use shared::domain::Channel;
-use shared::notification::RouteSettings;
+use shared::notification::{RouteSettings, Template, Wish};
 use shared::outbox::{ClaimedMessage, Hold};
 use url::Url;
 
@@ -33,8 +33,12 @@ pub struct AddressedMessage {
     pub message: ClaimedMessage,
     /// Who the recipient is on the platform.
     pub address: Address,
+    /// What the recipient wants of it.
+    pub wish: Wish,
     /// How the kind goes out on the channel; `None` if the route was removed.
     pub route: Option<Arc<RouteSettings>>,
+    /// The words of the kind where somebody has edited them.
+    pub template: Option<Arc<Template>>,
     /// The hold on the channel that this message is to probe.
     pub hold: Option<Hold>,
 }
@@ -77,6 +81,11 @@ pub fn prepare(
         Some(route) if route.enabled => route,
         _ => return Err(SendOutcome::NoRecipient("the route is switched off")),
     };
+    match addressed.wish {
+        Wish::Now => {}
+        Wish::Later { until } => return Err(SendOutcome::DoNotDisturb { until }),
+        Wish::Never => return Err(SendOutcome::NoRecipient("the recipient has muted this")),
+    }
     let address = match &addressed.address {
         Address::Known(external_id) => external_id,
         Address::NoBinding => {
@@ -97,11 +106,11 @@ pub fn prepare(
             message, address, &data,
         ))),
         Channel::WecomApp => {
-            let wording = Wording::of(message, route, &data, crm_url)?;
+            let wording = Wording::of(addressed, route, &data, crm_url)?;
             AppRequest::prepare(&message.id, address, &wording).map(PreparedRequest::App)
         }
         Channel::WecomRobot => {
-            let wording = Wording::of(message, route, &data, crm_url)?;
+            let wording = Wording::of(addressed, route, &data, crm_url)?;
             RobotRequest::prepare(&wording).map(PreparedRequest::Robot)
         }
     }

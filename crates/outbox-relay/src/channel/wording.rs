@@ -1,9 +1,9 @@
 use serde_json::{Map, Value};
 use shared::domain::Channel;
-use shared::notification::{Kind, MessageFormat, RouteSettings, catalogue_entry, render};
-use shared::outbox::ClaimedMessage;
+use shared::notification::{Kind, MessageFormat, RouteSettings, Template, render};
 use url::Url;
 
+use super::AddressedMessage;
 use crate::verdict::SendOutcome;
 
 /// What a WeCom message says, and in which form, before anything is fitted into the limits of that
@@ -24,23 +24,21 @@ pub struct Wording {
     pub button: String,
 }
 
-/// The words of the link where a route does not say.
-const DEFAULT_BUTTON: &str = "查看详情";
-
 /// What a route may say.
 const FIELDS: [&str; 5] = ["title", "description", "url", "btntxt", "content"];
 
 impl Wording {
-    /// Renders what the route says, and where it says nothing what the catalogue says.
+    /// Renders what the route says, and where it says nothing what the kind's template says.
     ///
     /// # Errors
     /// What is wrong with the route, with the name of the field.
     pub fn of(
-        message: &ClaimedMessage,
+        addressed: &AddressedMessage,
         route: &RouteSettings,
         data: &Map<String, Value>,
         crm_url: Option<&Url>,
     ) -> Result<Self, SendOutcome> {
+        let message = &addressed.message;
         if let Some(unknown) = route
             .fields
             .keys()
@@ -57,21 +55,28 @@ impl Wording {
             .kind
             .parse()
             .map_err(|error| SendOutcome::Unpreparable(format!("kind: {error}")))?;
-        let entry = catalogue_entry(kind);
+        let of_catalogue;
+        let template = match &addressed.template {
+            Some(edited) => edited.as_ref(),
+            None => {
+                of_catalogue = Template::of_catalogue(kind);
+                &of_catalogue
+            }
+        };
         let field = |name: &str| {
             let text = route.fields.get(name).map(String::as_str);
             text.filter(|text| !text.trim().is_empty())
         };
-        let url = address(field("url").unwrap_or(entry.link), data, crm_url)?;
+        let url = address(field("url").unwrap_or(&template.link), data, crm_url)?;
         let format = format(message.channel, route.format, url.as_ref());
         let data = plain(data, format);
         let description = field("description").or(field("content"));
         Ok(Self {
             format,
-            title: render(field("title").unwrap_or(entry.title), &data),
-            description: render(description.unwrap_or(entry.content), &data),
+            title: render(field("title").unwrap_or(&template.title), &data),
+            description: render(description.unwrap_or(&template.content), &data),
             content: field("content").map(|content| render(content, &data)),
-            button: render(field("btntxt").unwrap_or(DEFAULT_BUTTON), &data),
+            button: render(field("btntxt").unwrap_or(&template.button), &data),
             url,
         })
     }
@@ -171,8 +176,10 @@ mod tests {
 
     use serde_json::json;
     use shared::domain::UtcTimestamp;
-    use shared::outbox::Priority;
+    use shared::notification::Wish;
+    use shared::outbox::{ClaimedMessage, Priority};
 
+    use super::super::Address;
     use super::*;
 
     fn message(kind: &str, channel: Channel) -> ClaimedMessage {
@@ -228,8 +235,15 @@ mod tests {
         fields: &[(&str, &str)],
         crm_url: Option<&Url>,
     ) -> Result<Wording, String> {
-        let message = message("member.updated", channel);
-        let wording = Wording::of(&message, &route(format, fields), &data(), crm_url);
+        let addressed = AddressedMessage {
+            message: message("member.updated", channel),
+            address: Address::Known("@all".to_owned()),
+            wish: Wish::Now,
+            route: None,
+            template: None,
+            hold: None,
+        };
+        let wording = Wording::of(&addressed, &route(format, fields), &data(), crm_url);
         wording.map_err(|outcome| match outcome {
             SendOutcome::Unpreparable(reason) => reason,
             other => panic!("{other:?}"),

@@ -204,6 +204,7 @@ fn trouble(outcome: &SendOutcome) -> String {
         SendOutcome::Accepted { .. }
         | SendOutcome::FunctionAnswered(_)
         | SendOutcome::NoRecipient(_)
+        | SendOutcome::DoNotDisturb { .. }
         | SendOutcome::NobodyIsBound
         | SendOutcome::NotTried(_) => "nothing was sent".to_owned(),
     }

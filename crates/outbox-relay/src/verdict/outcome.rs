@@ -1,3 +1,4 @@
+use shared::domain::UtcTimestamp;
 use shared::outbox::RefusedRecipients;
 use wechat::errcode::{Api, Class, Rules};
 use wechat::{CallError, CloudFunctionAnswer, TokenError};
@@ -35,6 +36,11 @@ pub enum SendOutcome {
     FunctionAnswered(CloudFunctionAnswer),
     /// Nothing can be sent for this recipient; the reason.
     NoRecipient(&'static str),
+    /// The recipient does not want to be disturbed; nothing was sent.
+    DoNotDisturb {
+        /// Until then.
+        until: UtcTimestamp,
+    },
     /// No user at all has an identity in the app: the configuration is wrong, not the recipient.
     NobodyIsBound,
     /// The message cannot be put into the channel's form; what is wrong with it.
@@ -73,6 +79,7 @@ impl SendOutcome {
             }
             | Self::NoToken(TokenError::Unreachable { .. }) => Transport::Failed,
             Self::NoRecipient(_)
+            | Self::DoNotDisturb { .. }
             | Self::NobodyIsBound
             | Self::Unpreparable(_)
             | Self::NotTried(_) => Transport::NotTried,
@@ -96,6 +103,7 @@ impl SendOutcome {
             }
             | Self::NoToken(_)
             | Self::NoRecipient(_)
+            | Self::DoNotDisturb { .. }
             | Self::NobodyIsBound
             | Self::Unpreparable(_)
             | Self::NotTried(_) => false,
@@ -117,6 +125,7 @@ pub fn asks_for_a_new_token(outcome: &SendOutcome, rules: &Rules) -> bool {
         | SendOutcome::NoToken(_)
         | SendOutcome::FunctionAnswered(_)
         | SendOutcome::NoRecipient(_)
+        | SendOutcome::DoNotDisturb { .. }
         | SendOutcome::NobodyIsBound
         | SendOutcome::Unpreparable(_)
         | SendOutcome::NotTried(_) => false,
