@@ -1,13 +1,14 @@
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use serde_json::{Map, json};
-use shared::db::schema::{customers, users};
+use shared::db::schema::customers;
 use shared::db::{DbConnection, DbError, WriteTransaction};
-use shared::domain::{CustomerId, Phone, RequestId, Role, UserId, UtcTimestamp};
-use shared::notification::{Kind, Notice, Reach, notify};
+use shared::domain::{CustomerId, Phone, RequestId, UserId, UtcTimestamp};
 use shared::operation_log::{self, Actor, Operation};
 
 use super::customer::{Customer, CustomerNumber, Sight, find};
 use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
+use super::news::{NewsOfCustomers, tell_managers};
 use crate::assignment::{self, AssignError, AssignOrder, Entrance, Telling};
 use crate::auth::session::CurrentUser;
 
@@ -45,7 +46,7 @@ pub enum CreateError {
     /// Somebody has entered this WeChat id.
     #[error("该微信号已存在客户记录")]
     WechatIdTaken,
-    /// By chance another customer has the number that was drawn: try again.
+    /// By chance somebody else drew the same number at the same moment: try again.
     #[error("customer number taken")]
     NumberTaken,
     /// The owner cannot be.
@@ -109,11 +110,13 @@ pub fn create(
         reason: new.assignment_reason.clone(),
         entrance: Entrance::Create,
         expected_version: None,
-        actor: actor.clone(),
+        actor: Actor::User(actor.id.clone()),
+        actor_name: actor.name.clone(),
         request_id: request_id.clone(),
     };
     assignment::assign(transaction, &order, telling, now)?;
-    tell_managers(transaction, new, &id, actor, request_id, telling, now)?;
+    let news = news_of(new, &id, &actor.name, request_id);
+    tell_managers(transaction, news, Some(&actor.id), telling, now)?;
     find(transaction.connection(), &id, &Sight::All)?
         .ok_or(CreateError::Database(DbError::NotFound))
 }
@@ -125,10 +128,11 @@ fn insert(
     now: UtcTimestamp,
 ) -> Result<CustomerId, CreateError> {
     let id = CustomerId::generate();
+    let number = free_number(connection)?;
     diesel::insert_into(customers::table)
         .values((
             customers::id.eq(&id),
-            customers::number.eq(CustomerNumber::random()),
+            customers::number.eq(number),
             customers::name.eq(&new.name),
             customers::phone.eq(&new.phone),
             customers::wechat_id.eq(&new.wechat_id),
@@ -148,38 +152,37 @@ fn insert(
     Ok(id)
 }
 
-fn tell_managers(
-    transaction: &mut WriteTransaction<'_>,
+/// A number that nobody has. Drawn by chance: should it be taken, another is drawn.
+///
+/// # Errors
+/// What the database says.
+pub fn free_number(connection: &mut DbConnection) -> Result<CustomerNumber, CreateError> {
+    loop {
+        let number = CustomerNumber::random();
+        let of_somebody = customers::table.filter(customers::number.eq(&number));
+        if !diesel::select(exists(of_somebody)).get_result::<bool>(connection)? {
+            return Ok(number);
+        }
+    }
+}
+
+/// What is told of a new customer.
+fn news_of(
     new: &NewCustomer,
     id: &CustomerId,
-    actor: &CurrentUser,
+    creator_name: &str,
     request_id: &RequestId,
-    telling: Telling,
-    now: UtcTimestamp,
-) -> Result<(), CreateError> {
-    let managers: Vec<UserId> = users::table
-        .filter(users::role.eq_any([Role::Admin, Role::Manager]))
-        .filter(users::active.eq(true))
-        .filter(users::id.ne(&actor.id))
-        .order(users::id)
-        .select(users::id)
-        .load(transaction.connection())?;
+) -> NewsOfCustomers {
     let mut data = Map::new();
     data.insert("customerId".to_owned(), json!(id));
     data.insert("customerName".to_owned(), json!(new.name));
     data.insert("phone".to_owned(), json!(new.phone));
     data.insert("leadSource".to_owned(), json!(new.lead_source));
     data.insert("serviceCategory".to_owned(), json!(new.service_category));
-    data.insert("creatorName".to_owned(), json!(actor.name));
-    data.insert("time".to_owned(), json!(telling.time_text(now)));
-    let notice = Notice {
-        kind: Kind::CustomerCreated,
-        recipients: managers,
+    NewsOfCustomers {
         data,
         subject: Some(format!("customer:{id}")),
-        reach: Reach::AllChannels,
-        request_id: Some(request_id.clone()),
-    };
-    notify(transaction, &notice, telling.channels, now)?;
-    Ok(())
+        creator_name: creator_name.to_owned(),
+        request_id: request_id.clone(),
+    }
 }

@@ -44,6 +44,7 @@ pub struct Customer {
     pub last_transferred_at: Option<UtcTimestamp>,
     pub auto_transfer_enabled: bool,
     pub frozen: bool,
+    pub frozen_by: Option<UserId>,
     pub frozen_at: Option<UtcTimestamp>,
     pub frozen_reason: Option<String>,
     pub created_by: Option<UserId>,

@@ -1,31 +1,14 @@
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use shared::db::dialect::CustomerLookup;
 use shared::db::schema::customers;
 use shared::db::{DbConnection, DbError};
-use shared::domain::{UserId, text_enum};
+use shared::domain::{CustomerId, UtcTimestamp, text_enum};
 
 use super::customer::{Customer, Sight};
-use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
-use crate::pattern::{lower, pattern_containing};
-
-/// Which customers to list; everything not given matches.
-#[derive(Debug, Clone, Default)]
-pub struct CustomerFilter {
-    /// A part of the name, the phone number, the WeChat id or the customer number.
-    pub search: Option<String>,
-    /// Where they came from.
-    pub lead_source: Option<LeadSource>,
-    /// What they look for.
-    pub service_category: Option<ServiceCategory>,
-    /// How promising they are.
-    pub lead_level: Option<LeadLevel>,
-    /// How far the contract is.
-    pub contract_status: Option<ContractStatus>,
-    /// Whose they are.
-    pub assigned_to: Option<UserId>,
-    /// Whether they are in the public pool.
-    pub in_public_pool: Option<bool>,
-}
+use super::filter::{CustomerFilter, Matching, matching};
 
 text_enum! {
     /// By what a list of customers is sorted.
@@ -36,8 +19,10 @@ text_enum! {
         UpdatedAt => "updatedAt",
         /// When somebody last did something with them.
         LastActivityAt => "lastActivityAt",
-        /// When they were last given to somebody.
+        /// When they were last given to somebody; those who never were come last either way.
         AssignedAt => "assignedAt",
+        /// When they went into the public pool; those who are not in it come last either way.
+        PublicPoolEntryTime => "publicPoolEntryTime",
     }
 }
 
@@ -51,98 +36,188 @@ text_enum! {
     }
 }
 
+/// How many matching customers are counted, and sorted apart from the others. Beyond, the database
+/// goes through an index of the order until a page is full: if more than one in a hundred of a
+/// million match, that is soon.
+pub const COUNTED_MAX: i64 = 10_000;
+
+/// How far a list of more than [`COUNTED_MAX`] is paged: to skip an entry, all between it and the one
+/// before it are looked at.
+pub const REACH_MAX: i64 = 1_000;
+
+/// How many customers match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// So many.
+    Exactly(i64),
+    /// More than [`COUNTED_MAX`].
+    TooManyToCount,
+}
+
+/// Why no page can be given.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// More than [`COUNTED_MAX`] match, and the page lies beyond [`REACH_MAX`].
+    #[error("匹配的客户超过10000个，最多可查看前1000个，请缩小筛选范围或改变排序")]
+    OutOfReach,
+    /// The database says no.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<diesel::result::Error> for SearchError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 /// A page of the customers within sight, and how many match in all.
 ///
+/// If few match, they are found by what is asked for and sorted here; if many do, the list is read in
+/// its order. Which of the two it is, is found out by looking and not left to what a server believes
+/// of its data.
+///
 /// # Errors
-/// What the database says.
+/// [`SearchError`].
 pub fn search(
     connection: &mut DbConnection,
     sight: &Sight,
     filter: &CustomerFilter,
+    sort: (SortBy, SortOrder),
+    offset: i64,
+    limit: i64,
+) -> Result<(Vec<Customer>, Total), SearchError> {
+    let lookup = CustomerLookup::of(connection);
+    let mut hits: Vec<Hit> = matching(lookup, sight, filter)
+        .limit(COUNTED_MAX + 1)
+        .select(Hit::as_select())
+        .load(connection)?;
+    let total = i64::try_from(hits.len()).unwrap_or(i64::MAX);
+    if total > COUNTED_MAX {
+        if offset + limit > REACH_MAX {
+            return Err(SearchError::OutOfReach);
+        }
+        // Terms are for finding few.
+        let all = || matching(CustomerLookup::Columns, sight, filter);
+        let page = in_order(connection, all, sort, offset, limit)?;
+        return Ok((page, Total::TooManyToCount));
+    }
+    hits.sort_unstable_by(|a, b| compare(a, b, sort));
+    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+    let taken = usize::try_from(limit).unwrap_or(usize::MAX);
+    let on_page: Vec<CustomerId> = hits
+        .into_iter()
+        .skip(skipped)
+        .take(taken)
+        .map(|hit| hit.id)
+        .collect();
+    Ok((load(connection, &on_page)?, Total::Exactly(total)))
+}
+
+/// What decides about a customer's place in a list.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = customers)]
+struct Hit {
+    id: CustomerId,
+    created_at: UtcTimestamp,
+    updated_at: UtcTimestamp,
+    last_activity_at: UtcTimestamp,
+    assigned_at: Option<UtcTimestamp>,
+    pool_entered_at: Option<UtcTimestamp>,
+}
+
+impl Hit {
+    fn moment(&self, by: SortBy) -> Option<UtcTimestamp> {
+        match by {
+            SortBy::CreatedAt => Some(self.created_at),
+            SortBy::UpdatedAt => Some(self.updated_at),
+            SortBy::LastActivityAt => Some(self.last_activity_at),
+            SortBy::AssignedAt => self.assigned_at,
+            SortBy::PublicPoolEntryTime => self.pool_entered_at,
+        }
+    }
+}
+
+/// The id makes the order complete, so that no customer is on two pages.
+fn compare(a: &Hit, b: &Hit, (by, order): (SortBy, SortOrder)) -> Ordering {
+    let (moment_a, moment_b) = (a.moment(by), b.moment(by));
+    let ascending = (moment_a, &a.id).cmp(&(moment_b, &b.id));
+    let directed = match order {
+        SortOrder::Ascending => ascending,
+        SortOrder::Descending => ascending.reverse(),
+    };
+    // The databases would not agree about what has no moment.
+    let never = moment_a.is_none().cmp(&moment_b.is_none());
+    never.then(directed)
+}
+
+/// These customers, in this order. One that was deleted meanwhile is left out.
+fn load(connection: &mut DbConnection, ids: &[CustomerId]) -> Result<Vec<Customer>, DbError> {
+    let found: Vec<Customer> = customers::table
+        .filter(customers::id.eq_any(ids))
+        .select(Customer::as_select())
+        .load(connection)?;
+    let mut found: HashMap<CustomerId, Customer> = found
+        .into_iter()
+        .map(|customer| (customer.id.clone(), customer))
+        .collect();
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+/// A page of a list that is read in its order.
+fn in_order<'a>(
+    connection: &mut DbConnection,
+    all: impl Fn() -> Matching<'a>,
     (by, order): (SortBy, SortOrder),
     offset: i64,
     limit: i64,
-) -> Result<(Vec<Customer>, i64), DbError> {
-    let matching = || {
-        let mut query = customers::table.into_boxed();
-        if let Sight::Own(user) = sight {
-            query = query.filter(
-                customers::assigned_to
-                    .eq(user.clone())
-                    .or(customers::created_by.eq(user.clone())),
-            );
-        }
-        if let Some(part) = &filter.search {
-            let pattern = || lower(pattern_containing(part).into_sql::<Nullable<Text>>());
-            query = query.filter(
-                lower(customers::name.nullable())
-                    .like(pattern())
-                    .escape('\\')
-                    .or(customers::phone.like(pattern()).escape('\\'))
-                    .or(lower(customers::wechat_id).like(pattern()).escape('\\'))
-                    .or(lower(customers::number.nullable())
-                        .like(pattern())
-                        .escape('\\')),
-            );
-        }
-        if let Some(lead_source) = filter.lead_source {
-            query = query.filter(customers::lead_source.eq(lead_source));
-        }
-        if let Some(service_category) = filter.service_category {
-            query = query.filter(customers::service_category.eq(service_category));
-        }
-        if let Some(lead_level) = filter.lead_level {
-            query = query.filter(customers::lead_level.eq(lead_level));
-        }
-        if let Some(contract_status) = filter.contract_status {
-            query = query.filter(customers::contract_status.eq(contract_status));
-        }
-        if let Some(assigned_to) = filter.assigned_to.clone() {
-            query = query.filter(customers::assigned_to.eq(assigned_to));
-        }
-        if let Some(in_public_pool) = filter.in_public_pool {
-            query = query.filter(customers::in_public_pool.eq(in_public_pool));
-        }
-        query
-    };
-    let total = matching().count().get_result(connection)?;
-    let query = matching();
-    // The id makes the order complete, so that no customer is on two pages.
-    let query = match (by, order) {
-        (SortBy::CreatedAt, SortOrder::Ascending) => {
-            query.order((customers::created_at.asc(), customers::id.asc()))
-        }
-        (SortBy::CreatedAt, SortOrder::Descending) => {
-            query.order((customers::created_at.desc(), customers::id.desc()))
-        }
-        (SortBy::UpdatedAt, SortOrder::Ascending) => {
-            query.order((customers::updated_at.asc(), customers::id.asc()))
-        }
-        (SortBy::UpdatedAt, SortOrder::Descending) => {
-            query.order((customers::updated_at.desc(), customers::id.desc()))
-        }
-        (SortBy::LastActivityAt, SortOrder::Ascending) => {
-            query.order((customers::last_activity_at.asc(), customers::id.asc()))
-        }
-        (SortBy::LastActivityAt, SortOrder::Descending) => {
-            query.order((customers::last_activity_at.desc(), customers::id.desc()))
-        }
-        // Never assigned comes last either way; the databases would differ.
-        (SortBy::AssignedAt, SortOrder::Ascending) => query.order((
-            customers::assigned_at.is_null().asc(),
-            customers::assigned_at.asc(),
-            customers::id.asc(),
-        )),
-        (SortBy::AssignedAt, SortOrder::Descending) => query.order((
-            customers::assigned_at.is_null().asc(),
-            customers::assigned_at.desc(),
-            customers::id.desc(),
-        )),
-    };
-    let page = query
+) -> Result<Vec<Customer>, DbError> {
+    macro_rules! by {
+        ($query:expr, $column:ident) => {
+            match order {
+                SortOrder::Ascending => {
+                    $query.order((customers::$column.asc(), customers::id.asc()))
+                }
+                SortOrder::Descending => {
+                    $query.order((customers::$column.desc(), customers::id.desc()))
+                }
+            }
+        };
+    }
+    // What has no moment comes last. One index cannot have it there in both directions.
+    macro_rules! by_known {
+        ($column:ident) => {{
+            let known = || all().filter(customers::$column.is_not_null());
+            let unknown = || all().filter(customers::$column.is_null());
+            let mut page = page(connection, by!(known(), $column), offset, limit)?;
+            let left = limit - i64::try_from(page.len()).unwrap_or(limit);
+            if left > 0 {
+                let known: i64 = known().count().get_result(connection)?;
+                let skipped = (offset - known).max(0);
+                let rest = self::page(connection, by!(unknown(), $column), skipped, left)?;
+                page.extend(rest);
+            }
+            Ok(page)
+        }};
+    }
+    match by {
+        SortBy::CreatedAt => page(connection, by!(all(), created_at), offset, limit),
+        SortBy::UpdatedAt => page(connection, by!(all(), updated_at), offset, limit),
+        SortBy::LastActivityAt => page(connection, by!(all(), last_activity_at), offset, limit),
+        SortBy::AssignedAt => by_known!(assigned_at),
+        SortBy::PublicPoolEntryTime => by_known!(pool_entered_at),
+    }
+}
+
+fn page(
+    connection: &mut DbConnection,
+    sorted: Matching<'_>,
+    offset: i64,
+    limit: i64,
+) -> Result<Vec<Customer>, DbError> {
+    Ok(sorted
         .offset(offset)
         .limit(limit)
         .select(Customer::as_select())
-        .load(connection)?;
-    Ok((page, total))
+        .load(connection)?)
 }

@@ -1,15 +1,17 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use shared::db::{DbConnection, DbError};
 use shared::domain::{CustomerId, Phone, UserId, UtcTimestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::policy::Act;
+use crate::change::Answer;
 use crate::config::PhoneDisplay;
 use crate::customers::{
-    self, ContractStatus, CreateError, Customer, CustomerFilter, CustomerNumber, LeadLevel,
-    LeadSource, NewCustomer, ServiceCategory, Sight, SortBy, SortOrder,
+    self, ContractStatus, Customer, CustomerFilter, CustomerNumber, LeadLevel, LeadSource,
+    NewCustomer, ServiceCategory, Sight, SortBy, SortOrder,
 };
-use crate::envelope::{self, Envelope, Page};
+use crate::envelope::{self, Envelope, LongPage};
 use crate::error::ApiError;
 use crate::extract::{Caller, JsonBody, QueryOf, id_in_path};
 use crate::routes::assignment::reason;
@@ -63,6 +65,9 @@ pub(crate) struct CustomerView {
     last_transferred_at: Option<UtcTimestamp>,
     auto_transfer_enabled: bool,
     frozen: bool,
+    #[schema(value_type = Option<String>)]
+    frozen_by: Option<UserId>,
+    frozen_by_name: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     frozen_at: Option<UtcTimestamp>,
     frozen_reason: Option<String>,
@@ -85,6 +90,7 @@ pub(crate) fn people(customer: &Customer) -> impl Iterator<Item = &UserId> {
     [
         &customer.assigned_to,
         &customer.assigned_by,
+        &customer.frozen_by,
         &customer.created_by,
     ]
     .into_iter()
@@ -97,6 +103,7 @@ impl CustomerView {
         Self {
             assigned_to_name: name_of(&customer.assigned_to),
             assigned_by_name: name_of(&customer.assigned_by),
+            frozen_by_name: name_of(&customer.frozen_by),
             created_by_name: name_of(&customer.created_by),
             phone: customer.phone.as_ref().map(|number| shown(number, phone)),
             id: customer.id,
@@ -122,6 +129,7 @@ impl CustomerView {
             last_transferred_at: customer.last_transferred_at,
             auto_transfer_enabled: customer.auto_transfer_enabled,
             frozen: customer.frozen,
+            frozen_by: customer.frozen_by,
             frozen_at: customer.frozen_at,
             frozen_reason: customer.frozen_reason,
             created_by: customer.created_by,
@@ -171,7 +179,8 @@ pub(crate) struct CustomersQuery {
     page: Option<u32>,
     /// At most 100.
     page_size: Option<u32>,
-    /// A part of the name, the phone number, the WeChat id or the customer number.
+    /// A part of the name; from three characters on also of the phone number, the WeChat id or the
+    /// customer number.
     search: Option<String>,
     #[param(value_type = Option<String>)]
     lead_source: Option<LeadSource>,
@@ -184,7 +193,8 @@ pub(crate) struct CustomersQuery {
     #[param(value_type = Option<String>)]
     assigned_to: Option<UserId>,
     in_public_pool: Option<bool>,
-    /// `createdAt` (if not given), `updatedAt`, `lastActivityAt`, `assignedAt`.
+    /// `createdAt` (if not given), `updatedAt`, `lastActivityAt`, `assignedAt`,
+    /// `publicPoolEntryTime`.
     #[param(value_type = Option<String>)]
     sort_by: Option<SortBy>,
     /// `asc`, or `desc` (if not given).
@@ -228,9 +238,17 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody<CreateCustomerBody>,
 ) -> Result<HttpResponse, ApiError> {
     let new = checked(&body, &caller)?;
-    let view = store(&state, caller, new).await?;
-    state.metrics.count_entered();
-    Ok(envelope::created("客户创建成功", view))
+    let (telling, now, counting) = (state.telling, state.now(), state.clone());
+    let (user, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
+            let customer = customers::create(transaction, &new, &user, &request_id, telling, now)?;
+            let names = customers::names_of(transaction.connection(), people(&customer))?;
+            let view = CustomerView::new(customer, &names, PhoneDisplay::Full);
+            let answer = Answer::created("客户创建成功", view)?;
+            Ok(answer.once_committed(move || counting.metrics.count_entered()))
+        })
+        .await
 }
 
 fn checked(body: &CreateCustomerBody, caller: &Caller) -> Result<NewCustomer, ApiError> {
@@ -266,34 +284,9 @@ fn owner(named: Option<&str>, caller: &Caller) -> Result<UserId, ApiError> {
     Ok(owner)
 }
 
-/// The number is drawn by chance: should it be taken, another is drawn.
-async fn store(state: &State, caller: Caller, new: NewCustomer) -> Result<CustomerView, ApiError> {
-    const DRAWS_MAX: usize = 5;
-    let (telling, now) = (state.telling, state.now());
-    let Caller { user, request_id } = caller;
-    for _ in 0..DRAWS_MAX {
-        let (new, user, request_id) = (new.clone(), user.clone(), request_id.clone());
-        let stored = state
-            .database
-            .write(move |transaction| {
-                let customer =
-                    customers::create(transaction, &new, &user, &request_id, telling, now)?;
-                let names = customers::names_of(transaction.connection(), people(&customer))?;
-                Ok(CustomerView::new(customer, &names, PhoneDisplay::Full))
-            })
-            .await;
-        match stored {
-            Err(CreateError::NumberTaken) => {}
-            Err(error) => return Err(error.into()),
-            Ok(view) => return Ok(view),
-        }
-    }
-    Err(CreateError::NumberTaken.into())
-}
-
 /// Lists the customers that the caller may see; phone numbers masked.
 #[utoipa::path(get, path = "/api/customers", tag = "customers", params(CustomersQuery),
-    responses((status = 200, body = Envelope<Page<CustomerView>>)))]
+    responses((status = 200, body = Envelope<LongPage<CustomerView>>)))]
 pub(crate) async fn list(
     state: State,
     caller: Caller,
@@ -324,7 +317,7 @@ pub(crate) async fn list(
             let views = found
                 .into_iter()
                 .map(|customer| CustomerView::new(customer, &names, PhoneDisplay::Masked));
-            Ok::<_, ApiError>(Page::new(views.collect(), total, paging))
+            Ok::<_, ApiError>(LongPage::new(views.collect(), total, paging))
         })
         .await?;
     Ok(envelope::ok("获取成功", page))
@@ -343,11 +336,23 @@ pub(crate) async fn show(
     let view = state
         .database
         .run(move |connection| {
-            let customer = customers::find(connection, &id, &sight)?
-                .ok_or_else(|| ApiError::NotFound(NO_SUCH_CUSTOMER.to_owned()))?;
+            let Some(customer) = customers::find(connection, &id, &sight)? else {
+                return Err(absent(connection, &id)?);
+            };
             let names = customers::names_of(connection, people(&customer))?;
             Ok::<_, ApiError>(CustomerView::new(customer, &names, PhoneDisplay::Full))
         })
         .await?;
     Ok(envelope::ok("获取成功", view))
+}
+
+/// What to say of a customer that is not there: whoever follows the link of an old notification is
+/// to read why.
+pub(crate) fn absent(connection: &mut DbConnection, id: &CustomerId) -> Result<ApiError, DbError> {
+    let message = if customers::was_deleted(connection, id)? {
+        "该客户已被删除"
+    } else {
+        NO_SUCH_CUSTOMER
+    };
+    Ok(ApiError::NotFound(message.to_owned()))
 }
