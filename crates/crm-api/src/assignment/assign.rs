@@ -3,16 +3,19 @@ use std::collections::HashMap;
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use serde_json::json;
-use shared::db::schema::{assignments, customers, users};
-use shared::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend};
-use shared::domain::{AssignmentId, CustomerId, Phone, RequestId, UserId, UtcTimestamp, text_enum};
+use shared::db::schema::{customers, users};
+use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
+use shared::domain::{
+    Channel, CustomerId, OutboxMessageId, RequestId, UserId, UtcTimestamp, text_enum,
+};
 use shared::notification::notify_all;
-use shared::operation_log::{self, Actor, Operation};
+use shared::operation_log::Actor;
+use shared::outbox::{Superseded, name_successors};
 
+use super::lead::{self, AssignedCustomer};
+use super::ownership::OwnerChange;
 use super::telling::{Telling, notices};
-use crate::auth::session::CurrentUser;
-use crate::customers::{LeadLevel, LeadSource, ServiceCategory};
+use crate::customers::LeadLevel;
 
 /// The most customers in one order. A statement takes 32,766 values at most, and the rows stay
 /// locked until all are done.
@@ -31,6 +34,16 @@ text_enum! {
         Pool => "pool",
         /// With the entry of the customer.
         Create => "create",
+        /// With the entry of the customer, from a file of many.
+        Import => "import",
+        /// Out of the public pool, for oneself.
+        Claim => "claim",
+        /// By a rule.
+        AutoTransfer => "auto_transfer",
+        /// Into the public pool, by the form of the website: nobody's before and after.
+        Website => "website",
+        /// Into the public pool, to nobody.
+        Release => "release",
     }
 }
 
@@ -48,7 +61,9 @@ pub struct AssignOrder {
     /// Only if this is still the version of the customer.
     pub expected_version: Option<i32>,
     /// Who orders it.
-    pub actor: CurrentUser,
+    pub actor: Actor,
+    /// What whoever orders it is called.
+    pub actor_name: String,
     /// The request it is part of.
     pub request_id: RequestId,
 }
@@ -82,13 +97,16 @@ pub enum Refusal {
     /// It was to be taken out of the public pool but is not there.
     #[error("客户不在公海中")]
     NotInPool,
+    /// Somebody else has taken it out of the public pool.
+    #[error("该线索已被他人认领")]
+    Taken,
     /// Somebody has changed it since the caller last looked.
     #[error("客户已被他人修改，请刷新后重试")]
     VersionChanged,
 }
 
 /// What became of an order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Assigned {
     /// The name of who got them.
     pub owner_name: String,
@@ -98,34 +116,27 @@ pub struct Assigned {
     pub unchanged: Vec<CustomerId>,
     /// Those left alone, with the reason.
     pub refused: Vec<(CustomerId, Refusal)>,
+    /// Messages that had not left and told somebody else that one of them is theirs.
+    pub superseded: Vec<Superseded>,
 }
 
-/// A customer of an order, as it was before.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
-pub struct AssignedCustomer {
-    /// Which customer.
-    pub id: CustomerId,
-    /// What they are called.
-    pub name: String,
-    /// Their number.
-    pub phone: Option<Phone>,
-    /// Where they came from.
-    pub lead_source: LeadSource,
-    /// What they look for.
-    pub service_category: Option<ServiceCategory>,
-    /// Whose they were.
-    pub previous_owner: Option<UserId>,
-    /// Whether they were in the public pool.
-    pub was_in_pool: bool,
-    /// The version before.
-    pub version: i32,
+impl Assigned {
+    /// Adds what became of another order for the same person.
+    pub fn absorb(&mut self, other: Self) {
+        self.owner_name = other.owner_name;
+        self.assigned.extend(other.assigned);
+        self.unchanged.extend(other.unchanged);
+        self.refused.extend(other.refused);
+        self.superseded.extend(other.superseded);
+    }
 }
 
 /// Gives customers to somebody: the rows, the history, the operation log, the notifications and
 /// the outbox messages, in a number of statements that does not depend on how many there are.
 ///
 /// Two orders for one customer wait for each other: both succeed in turn, the history shows both,
-/// and each change is told once.
+/// and each change is told once. What the first has told and has not left yet is taken back by the
+/// second, if it is no longer true.
 ///
 /// # Errors
 /// [`AssignError`]; then nothing was written.
@@ -135,21 +146,62 @@ pub fn assign(
     telling: Telling,
     now: UtcTimestamp,
 ) -> Result<Assigned, AssignError> {
+    let outcome = assign_untold(transaction, order, now)?;
+    tell(transaction, order, &outcome, telling, now)?;
+    Ok(outcome)
+}
+
+/// [`assign`] without the notifications and messages, for whoever tells of several orders at once:
+/// [`tell`] is theirs to call, in the same transaction.
+///
+/// # Errors
+/// [`AssignError`]; then nothing was written.
+pub fn assign_untold(
+    transaction: &mut WriteTransaction<'_>,
+    order: &AssignOrder,
+    now: UtcTimestamp,
+) -> Result<Assigned, AssignError> {
     let owner_name = check_target(transaction.connection(), &order.to)?;
-    dialect::lock_customers(transaction.connection(), &order.customers)?;
-    let known = load(transaction.connection(), &order.customers)?;
-    let outcome = sort_out(order, known, owner_name);
+    let known = lead::lock(transaction.connection(), &order.customers)?;
+    let mut outcome = sort_out(order, known, owner_name);
     if outcome.assigned.is_empty() {
         return Ok(outcome);
     }
     update(transaction.connection(), order, &outcome.assigned, now)?;
-    append_history(transaction.connection(), order, &outcome.assigned, now)?;
-    let actor = Actor::User(order.actor.id.clone());
-    let operations = outcome.assigned.iter().map(|c| operation(order, c));
-    operation_log::record(transaction, &actor, operations.collect(), now)?;
-    let notices = notices(order, &outcome, telling, now);
-    notify_all(transaction, &notices, telling.channels, now)?;
+    let change = OwnerChange {
+        to: Some((&order.to, &outcome.owner_name)),
+        entrance: order.entrance,
+        reason: order.reason.as_deref(),
+        actor: &order.actor,
+        request_id: &order.request_id,
+    };
+    outcome.superseded = change.record(transaction, &outcome.assigned, now)?;
     Ok(outcome)
+}
+
+/// Tells of an order that was done, or of several of one kind for one person, taken together: one
+/// notice to the new owner, and one to each previous owner except the one who gave the order.
+///
+/// # Errors
+/// What the database says.
+pub fn tell(
+    transaction: &mut WriteTransaction<'_>,
+    order: &AssignOrder,
+    outcome: &Assigned,
+    telling: Telling,
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    if outcome.assigned.is_empty() {
+        return Ok(());
+    }
+    let notices = notices(order, outcome, telling, now);
+    let told = notify_all(transaction, &notices, telling.channels, now)?;
+    let successors: Vec<(Channel, OutboxMessageId)> = told
+        .into_iter()
+        .filter(|message| message.recipient_id.as_str() == order.to.as_str())
+        .map(|message| (message.channel, message.id))
+        .collect();
+    name_successors(transaction, &outcome.superseded, &successors)
 }
 
 /// The name of who should get them, if they can; and they can until the end of the transaction.
@@ -167,26 +219,6 @@ fn check_target(connection: &mut DbConnection, to: &UserId) -> Result<String, As
     }
 }
 
-fn load(
-    connection: &mut DbConnection,
-    ids: &[CustomerId],
-) -> Result<HashMap<CustomerId, AssignedCustomer>, AssignError> {
-    let found: Vec<AssignedCustomer> = customers::table
-        .filter(customers::id.eq_any(ids))
-        .select((
-            customers::id,
-            customers::name,
-            customers::phone,
-            customers::lead_source,
-            customers::service_category,
-            customers::assigned_to,
-            customers::in_public_pool,
-            customers::version,
-        ))
-        .load(connection)?;
-    Ok(found.into_iter().map(|c| (c.id.clone(), c)).collect())
-}
-
 /// Decides what becomes of each customer, in the order they were named.
 fn sort_out(
     order: &AssignOrder,
@@ -198,6 +230,7 @@ fn sort_out(
         assigned: Vec::with_capacity(order.customers.len()),
         unchanged: Vec::new(),
         refused: Vec::new(),
+        superseded: Vec::new(),
     };
     for id in &order.customers {
         let Some(customer) = known.remove(id) else {
@@ -213,6 +246,8 @@ fn sort_out(
             outcome.refused.push((id.clone(), Refusal::VersionChanged));
         } else if customer.previous_owner.as_ref() == Some(&order.to) && !customer.was_in_pool {
             outcome.unchanged.push(id.clone());
+        } else if order.entrance == Entrance::Claim && !customer.was_in_pool {
+            outcome.refused.push((id.clone(), Refusal::Taken));
         } else {
             outcome.assigned.push(customer);
         }
@@ -233,7 +268,7 @@ fn update(
     diesel::update(customers::table.filter(customers::id.eq_any(ids)))
         .set((
             customers::assigned_to.eq(&order.to),
-            customers::assigned_by.eq(&order.actor.id),
+            customers::assigned_by.eq(order.actor.user_id()),
             customers::assigned_at.eq(now),
             customers::assignment_reason.eq(&order.reason),
             customers::lead_level
@@ -254,67 +289,10 @@ fn update(
     Ok(())
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = assignments, treat_none_as_default_value = false)]
-struct HistoryRow<'a> {
-    id: AssignmentId,
-    customer_id: &'a CustomerId,
-    from_user_id: Option<&'a UserId>,
-    to_user_id: &'a UserId,
-    assigned_by: &'a UserId,
-    entrance: Entrance,
-    reason: Option<&'a str>,
-    request_id: &'a RequestId,
-    created_at: UtcTimestamp,
-}
-
-fn append_history(
-    connection: &mut DbConnection,
-    order: &AssignOrder,
-    assigned: &[AssignedCustomer],
-    now: UtcTimestamp,
-) -> Result<(), AssignError> {
-    let rows: Vec<HistoryRow<'_>> = assigned
-        .iter()
-        .map(|customer| HistoryRow {
-            id: AssignmentId::generate(),
-            customer_id: &customer.id,
-            from_user_id: customer.previous_owner.as_ref(),
-            to_user_id: &order.to,
-            assigned_by: &order.actor.id,
-            entrance: order.entrance,
-            reason: order.reason.as_deref(),
-            request_id: &order.request_id,
-            created_at: now,
-        })
-        .collect();
-    each_backend!(connection, |c| diesel::insert_into(assignments::table)
-        .values(&rows)
-        .execute(c))?;
-    Ok(())
-}
-
-fn operation(order: &AssignOrder, customer: &AssignedCustomer) -> Operation {
-    Operation {
-        action: "customer.assign",
-        entity: "customer",
-        entity_id: customer.id.as_str().to_owned(),
-        detail: json!({
-            "from": customer.previous_owner,
-            "to": order.to,
-            "entrance": order.entrance,
-            "fromPublicPool": customer.was_in_pool,
-            "reason": order.reason,
-        }),
-        request_id: Some(order.request_id.clone()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use shared::domain::Role;
-
     use super::*;
+    use crate::customers::LeadSource;
 
     fn customer(owner: Option<&UserId>) -> AssignedCustomer {
         AssignedCustomer {
@@ -325,6 +303,7 @@ mod tests {
             service_category: None,
             was_in_pool: owner.is_none(),
             previous_owner: owner.cloned(),
+            frozen: false,
             version: 1,
         }
     }
@@ -336,11 +315,8 @@ mod tests {
             reason: None,
             entrance,
             expected_version: None,
-            actor: CurrentUser {
-                id: UserId::generate(),
-                name: "张经理".to_owned(),
-                role: Role::Manager,
-            },
+            actor: Actor::User(UserId::generate()),
+            actor_name: "张经理".to_owned(),
             request_id: RequestId::generate(),
         }
     }
@@ -369,6 +345,22 @@ mod tests {
         assert_eq!(pool.refused, [(all[1].id.clone(), Refusal::NotInPool)]);
         let batch = decide(&order(Entrance::Batch, &all), &all);
         assert_eq!(batch.assigned, all);
+    }
+
+    #[test]
+    fn a_claim_takes_what_nobody_has_and_leaves_what_is_theirs_already() {
+        let mut all = [
+            customer(None),
+            customer(Some(&UserId::generate())),
+            customer(None),
+        ];
+        let order = order(Entrance::Claim, &all);
+        all[2].was_in_pool = false;
+        all[2].previous_owner = Some(order.to.clone());
+        let outcome = decide(&order, &all);
+        assert_eq!(outcome.assigned, all[..1]);
+        assert_eq!(outcome.refused, [(all[1].id.clone(), Refusal::Taken)]);
+        assert_eq!(outcome.unchanged, [all[2].id.clone()]);
     }
 
     #[test]

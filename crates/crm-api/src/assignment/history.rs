@@ -1,7 +1,11 @@
 use diesel::prelude::*;
 use shared::db::schema::assignments;
-use shared::db::{DbConnection, DbError};
+use shared::db::{DbConnection, DbError, each_backend};
 use shared::domain::{AssignmentId, CustomerId, RequestId, UserId, UtcTimestamp};
+
+use super::assign::Entrance;
+use super::lead::AssignedCustomer;
+use super::ownership::OwnerChange;
 
 /// One change of a customer's owner.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
@@ -10,8 +14,8 @@ pub struct Assignment {
     pub id: AssignmentId,
     /// Whose the customer was.
     pub from_user_id: Option<UserId>,
-    /// Whose it became.
-    pub to_user_id: UserId,
+    /// Whose it became; nobody's if it went into the public pool.
+    pub to_user_id: Option<UserId>,
     /// On whose word; nobody's if the system did it.
     pub assigned_by: Option<UserId>,
     /// Through which door. Read as text: a newer release may know more of them.
@@ -52,4 +56,45 @@ pub fn history(
         ))
         .load(connection)?;
     Ok((page, total))
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = assignments, treat_none_as_default_value = false)]
+struct Row<'a> {
+    id: AssignmentId,
+    customer_id: &'a CustomerId,
+    from_user_id: Option<&'a UserId>,
+    to_user_id: Option<&'a UserId>,
+    assigned_by: Option<&'a UserId>,
+    entrance: Entrance,
+    reason: Option<&'a str>,
+    request_id: &'a RequestId,
+    created_at: UtcTimestamp,
+}
+
+/// Writes a change of these customers' owners down, in one statement.
+pub(super) fn append(
+    connection: &mut DbConnection,
+    change: &OwnerChange<'_>,
+    customers: &[AssignedCustomer],
+    now: UtcTimestamp,
+) -> Result<(), DbError> {
+    let rows: Vec<Row<'_>> = customers
+        .iter()
+        .map(|customer| Row {
+            id: AssignmentId::generate(),
+            customer_id: &customer.id,
+            from_user_id: customer.previous_owner.as_ref(),
+            to_user_id: change.to.map(|(to, _)| to),
+            assigned_by: change.actor.user_id(),
+            entrance: change.entrance,
+            reason: change.reason,
+            request_id: change.request_id,
+            created_at: now,
+        })
+        .collect();
+    each_backend!(connection, |c| diesel::insert_into(assignments::table)
+        .values(&rows)
+        .execute(c))?;
+    Ok(())
 }

@@ -4,8 +4,11 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 use shared::domain::{ChannelSet, Phone, UserId, UtcTimestamp};
 use shared::notification::{Kind, Notice, Reach};
+use shared::operation_log::Actor;
 
-use super::assign::{AssignOrder, Assigned, AssignedCustomer, Entrance};
+use super::assign::{AssignOrder, Assigned, Entrance};
+use super::lead::AssignedCustomer;
+use super::release::ReleaseOrder;
 
 /// How people are told: on which channels, and in which zone's time.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +27,44 @@ impl Telling {
     }
 }
 
+/// Who tells people of an assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The assignment itself.
+    ByAssignment,
+    /// Whoever ordered it, of many orders at once.
+    ByCaller,
+}
+
+impl Told {
+    /// Of what came through this door.
+    pub(super) fn of(entrance: Entrance) -> Self {
+        match entrance {
+            Entrance::AutoTransfer => Self::ByCaller,
+            Entrance::Single
+            | Entrance::MiniProgram
+            | Entrance::Batch
+            | Entrance::Pool
+            | Entrance::Create
+            | Entrance::Import
+            | Entrance::Claim
+            | Entrance::Website
+            | Entrance::Release => Self::ByAssignment,
+        }
+    }
+}
+
 /// What staff read as the source of an assignment: its reason, else the way it came.
 pub fn source(entrance: Entrance, reason: Option<&str>) -> String {
     let way = match entrance {
         Entrance::Single | Entrance::MiniProgram | Entrance::Create => "手动分配",
         Entrance::Batch => "批量分配",
         Entrance::Pool => "从公海分配",
+        Entrance::Import => "批量导入",
+        Entrance::Claim => "公海领取",
+        Entrance::AutoTransfer => "自动流转",
+        Entrance::Website => "官网",
+        Entrance::Release => "释放到公海",
     };
     reason.unwrap_or(way).to_owned()
 }
@@ -42,14 +77,10 @@ pub(super) fn notices(
     telling: Telling,
     now: UtcTimestamp,
 ) -> Vec<Notice> {
-    let mut losses: BTreeMap<&UserId, Vec<&AssignedCustomer>> = BTreeMap::new();
-    for customer in &outcome.assigned {
-        if let Some(owner) = &customer.previous_owner
-            && *owner != order.actor.id
-        {
-            losses.entry(owner).or_default().push(customer);
-        }
+    if Told::of(order.entrance) == Told::ByCaller {
+        return Vec::new();
     }
+    let losses = losses(&outcome.assigned, &order.actor);
     let about = About {
         order,
         outcome,
@@ -63,6 +94,81 @@ pub(super) fn notices(
                 .map(|(owner, lost)| about.loss(owner, &lost)),
         )
         .collect()
+}
+
+/// Who loses which of these customers, the actor excepted: they know.
+fn losses<'a>(
+    customers: &'a [AssignedCustomer],
+    actor: &Actor,
+) -> BTreeMap<&'a UserId, Vec<&'a AssignedCustomer>> {
+    let mut losses: BTreeMap<&UserId, Vec<&AssignedCustomer>> = BTreeMap::new();
+    for customer in customers {
+        if let Some(owner) = &customer.previous_owner
+            && Some(owner) != actor.user_id()
+        {
+            losses.entry(owner).or_default().push(customer);
+        }
+    }
+    losses
+}
+
+/// What is to be told of customers that went into the public pool: one notice to each owner except
+/// the one who gave the order.
+pub(super) fn release_notices(
+    order: &ReleaseOrder,
+    released: &[AssignedCustomer],
+    telling: Telling,
+    now: UtcTimestamp,
+) -> Vec<Notice> {
+    let time = telling.time_text(now);
+    losses(released, &order.actor)
+        .into_iter()
+        .map(|(owner, lost)| {
+            let (mut data, subject) = description(&lost, &summary_of_loss(&lost));
+            let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
+            put("reason", json!(order.reason));
+            put("source", json!("已回收到公海"));
+            put("assignerName", json!(order.actor_name));
+            put("operatorName", json!(order.actor_name));
+            put("time", json!(time));
+            put("assignTime", json!(time));
+            Notice {
+                kind: Kind::CustomerReclaimed,
+                recipients: vec![owner.clone()],
+                data,
+                subject,
+                reach: Reach::AllChannels,
+                request_id: Some(order.request_id.clone()),
+            }
+        })
+        .collect()
+}
+
+/// What a notice says of its customers, and what it is about: one by name, several by a summary.
+fn description(
+    customers: &[&AssignedCustomer],
+    summary: &str,
+) -> (Map<String, Value>, Option<String>) {
+    let mut data = Map::new();
+    let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
+    if let [customer] = customers {
+        put("customerId", json!(customer.id));
+        put("customerName", json!(customer.name));
+        put("phone", json!(customer.phone.as_ref().map(Phone::masked)));
+        put("leadSource", json!(customer.lead_source));
+        put("serviceCategory", json!(customer.service_category));
+        (data, Some(format!("customer:{}", customer.id)))
+    } else {
+        put("customerName", json!(summary));
+        put("count", json!(customers.len()));
+        put("customerCount", json!(customers.len()));
+        (data, None)
+    }
+}
+
+fn summary_of_loss(lost: &[&AssignedCustomer]) -> String {
+    let first = lost.first().map_or("", |customer| customer.name.as_str());
+    format!("{first}等{}个客户", lost.len())
 }
 
 struct About<'a> {
@@ -79,8 +185,12 @@ impl About<'_> {
             ([_], _) => Kind::CustomerAssigned,
             _ => Kind::CustomerBatchAssigned,
         };
-        // Who enters a customer for themselves finds it in the centre and needs no message.
-        let reach = if order.entrance == Entrance::Create && order.to == order.actor.id {
+        // Who enters or claims customers for themselves finds them in the centre and needs no message.
+        let chosen = matches!(
+            order.entrance,
+            Entrance::Create | Entrance::Import | Entrance::Claim
+        );
+        let reach = if chosen && order.actor.user_id() == Some(&order.to) {
             Reach::InboxOnly
         } else {
             Reach::AllChannels
@@ -90,13 +200,11 @@ impl About<'_> {
     }
 
     fn loss(&self, owner: &UserId, lost: &[&AssignedCustomer]) -> Notice {
-        let first = lost.first().map_or("", |customer| customer.name.as_str());
-        let summary = format!("{first}等{}个客户", lost.len());
         self.notice(
             Kind::CustomerTransferredAway,
             owner,
             lost,
-            &summary,
+            &summary_of_loss(lost),
             Reach::AllChannels,
         )
     }
@@ -120,24 +228,11 @@ impl About<'_> {
         reach: Reach,
     ) -> Notice {
         let order = self.order;
-        let mut data = Map::new();
+        let (mut data, subject) = description(customers, summary);
         let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
-        let mut subject = None;
-        if let [customer] = customers {
-            subject = Some(format!("customer:{}", customer.id));
-            put("customerId", json!(customer.id));
-            put("customerName", json!(customer.name));
-            put("phone", json!(customer.phone.as_ref().map(Phone::masked)));
-            put("leadSource", json!(customer.lead_source));
-            put("serviceCategory", json!(customer.service_category));
-        } else {
-            put("customerName", json!(summary));
-            put("count", json!(customers.len()));
-            put("customerCount", json!(customers.len()));
-        }
         put("source", json!(self.source(kind)));
-        put("assignerName", json!(order.actor.name));
-        put("operatorName", json!(order.actor.name));
+        put("assignerName", json!(order.actor_name));
+        put("operatorName", json!(order.actor_name));
         put("newOwner", json!(self.outcome.owner_name));
         put("time", json!(self.time));
         put("assignTime", json!(self.time));
@@ -155,11 +250,11 @@ impl About<'_> {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use shared::domain::{CustomerId, RequestId, Role};
+    use shared::domain::{CustomerId, RequestId};
     use shared::notification::{catalogue_entry, render};
 
     use super::*;
-    use crate::auth::session::CurrentUser;
+    use crate::assignment::release::ReleaseReach;
     use crate::customers::LeadSource;
 
     const TELLING: fn() -> Telling = || Telling {
@@ -181,31 +276,37 @@ mod tests {
             service_category: None,
             previous_owner: owner.cloned(),
             was_in_pool: owner.is_none(),
+            frozen: false,
             version: 1,
         }
     }
 
     fn told(entrance: Entrance, actor: &UserId, assigned: Vec<AssignedCustomer>) -> Vec<Notice> {
-        let order = AssignOrder {
+        told_of(&told_order(entrance, actor), assigned)
+    }
+
+    fn told_order(entrance: Entrance, actor: &UserId) -> AssignOrder {
+        AssignOrder {
             customers: Vec::new(),
             to: UserId::generate(),
             reason: None,
             entrance,
             expected_version: None,
-            actor: CurrentUser {
-                id: actor.clone(),
-                name: "张经理".to_owned(),
-                role: Role::Manager,
-            },
+            actor: Actor::User(actor.clone()),
+            actor_name: "张经理".to_owned(),
             request_id: RequestId::generate(),
-        };
+        }
+    }
+
+    fn told_of(order: &AssignOrder, assigned: Vec<AssignedCustomer>) -> Vec<Notice> {
         let outcome = Assigned {
             owner_name: "李四".to_owned(),
             assigned,
             unchanged: Vec::new(),
             refused: Vec::new(),
+            superseded: Vec::new(),
         };
-        notices(&order, &outcome, TELLING(), now())
+        notices(order, &outcome, TELLING(), now())
     }
 
     fn text(notice: &Notice) -> String {
@@ -259,6 +360,51 @@ mod tests {
             assert_eq!(notices[0].data["time"], "2026年01月02日 11:04");
             assert_eq!(notices[0].reach, Reach::AllChannels);
         }
+    }
+
+    #[test]
+    fn whoever_loses_customers_to_the_pool_is_told_once_with_the_reason() {
+        let (one, two, actor) = (UserId::generate(), UserId::generate(), UserId::generate());
+        let order = ReleaseOrder {
+            customers: Vec::new(),
+            reach: ReleaseReach::Anybodys,
+            reason: "长期未跟进".to_owned(),
+            expected_version: None,
+            actor: Actor::User(actor.clone()),
+            actor_name: "张经理".to_owned(),
+            request_id: RequestId::generate(),
+        };
+        let released = [
+            customer("王女士", Some(&one)),
+            customer("赵先生", Some(&one)),
+            customer("钱女士", Some(&two)),
+            customer("孙先生", Some(&actor)),
+        ];
+        let notices = release_notices(&order, &released, TELLING(), now());
+        let texts: Vec<String> = notices.iter().map(text).collect();
+        assert_eq!(
+            texts,
+            [
+                "您的客户 王女士等2个客户 已被回收到公海，原因：长期未跟进",
+                "您的客户 钱女士 已被回收到公海，原因：长期未跟进",
+            ]
+        );
+        assert_eq!(notices[0].subject, None);
+        assert_eq!(notices[1].data["phone"], "138****8999");
+        assert!(notices[1].subject.is_some());
+    }
+
+    #[test]
+    fn whoever_claims_is_told_in_the_centre_alone() {
+        let actor = UserId::generate();
+        let mut order = told_order(Entrance::Claim, &actor);
+        order.to = actor;
+        let notices = told_of(&order, vec![customer("王女士", None)]);
+        assert_eq!(notices.len(), 1);
+        assert_eq!(
+            (notices[0].kind, notices[0].reach),
+            (Kind::CustomerAssigned, Reach::InboxOnly)
+        );
     }
 
     #[test]

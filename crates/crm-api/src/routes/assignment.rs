@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use shared::domain::{CustomerId, UserId, UtcTimestamp};
@@ -7,13 +5,16 @@ use utoipa::ToSchema;
 
 use crate::assignment::{
     self, AssignError, AssignOrder, Assigned, AssignedCustomer, CUSTOMERS_MAX, Entrance, Refusal,
+    Telling,
 };
+use crate::change::Answer;
 use crate::config::PhoneDisplay;
 use crate::customers::{self, LeadSource, ServiceCategory, Sight};
-use crate::envelope::{self, Envelope};
+use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Caller, ExpectedVersion, JsonBody, id_in_path};
 use crate::routes::customers::{CustomerView, NO_SUCH_CUSTOMER, people, shown};
+use crate::routes::named_customers::{BatchRefusal, NamedCustomers};
 use crate::state::State;
 use crate::validation::{Lines, optional_text};
 
@@ -98,15 +99,6 @@ pub(crate) struct BatchResult {
     notification_data: Option<BatchNotificationData>,
 }
 
-/// Why one customer of a batch was left alone.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct BatchRefusal {
-    /// As it came.
-    customer_id: String,
-    error: String,
-}
-
 /// What old clients used to send the summary themselves.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -161,22 +153,18 @@ pub(crate) async fn batch(
     caller: Caller,
     JsonBody(body): JsonBody<BatchAssignBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let named = NamedCustomers::read(&body.customer_ids)?;
+    let named = NamedCustomers::read(&body.customer_ids, CUSTOMERS_MAX)?;
     let order = AssignOrder {
         customers: named.ids,
         to: target(&body.assigned_to)?,
         reason: reason("assignmentReason", body.assignment_reason.as_deref())?,
         entrance: Entrance::Batch,
         expected_version: None,
-        actor: caller.user,
-        request_id: caller.request_id,
+        actor: caller.actor(),
+        actor_name: caller.user.name.clone(),
+        request_id: caller.request_id.clone(),
     };
-    let result = assign_many(&state, order, named.malformed).await?;
-    let message = format!(
-        "批量分配完成：成功 {} 个，失败 {} 个",
-        result.success, result.failed
-    );
-    Ok(envelope::ok(message, result))
+    assign_many(&state, &caller, order, named.malformed, "批量分配完成").await
 }
 
 /// Gives customers of the public pool to somebody, who is told once.
@@ -187,7 +175,7 @@ pub(crate) async fn from_pool(
     caller: Caller,
     JsonBody(body): JsonBody<PoolAssignBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let named = NamedCustomers::read(&body.customer_ids)?;
+    let named = NamedCustomers::read(&body.customer_ids, CUSTOMERS_MAX)?;
     let assignment_reason = reason("assignmentReason", body.assignment_reason.as_deref())?;
     let order = AssignOrder {
         customers: named.ids,
@@ -195,50 +183,11 @@ pub(crate) async fn from_pool(
         reason: reason("reason", body.reason.as_deref())?.or(assignment_reason),
         entrance: Entrance::Pool,
         expected_version: None,
-        actor: caller.user,
-        request_id: caller.request_id,
+        actor: caller.actor(),
+        actor_name: caller.user.name.clone(),
+        request_id: caller.request_id.clone(),
     };
-    let result = assign_many(&state, order, named.malformed).await?;
-    let message = format!(
-        "分配完成：成功 {} 个，失败 {} 个",
-        result.success, result.failed
-    );
-    Ok(envelope::ok(message, result))
-}
-
-/// The customers that a request names, each once.
-#[derive(Debug, PartialEq)]
-struct NamedCustomers {
-    ids: Vec<CustomerId>,
-    /// Texts that cannot be ids: of customers that do not exist.
-    malformed: Vec<String>,
-}
-
-impl NamedCustomers {
-    fn read(texts: &[String]) -> Result<Self, ApiError> {
-        let mut seen = HashSet::new();
-        let mut named = Self {
-            ids: Vec::new(),
-            malformed: Vec::new(),
-        };
-        for text in texts {
-            match text.parse::<CustomerId>() {
-                Ok(id) if seen.insert(id.as_str().to_owned()) => named.ids.push(id),
-                Err(_) if seen.insert(text.clone()) => {
-                    named.malformed.push(text.chars().take(64).collect());
-                }
-                Ok(_) | Err(_) => {}
-            }
-        }
-        if (1..=CUSTOMERS_MAX).contains(&seen.len()) {
-            Ok(named)
-        } else {
-            Err(ApiError::invalid(
-                "customerIds",
-                format!("客户数量必须在1到{CUSTOMERS_MAX}之间"),
-            ))
-        }
-    }
+    assign_many(&state, &caller, order, named.malformed, "分配完成").await
 }
 
 /// Who should get customers. A text that cannot be an id is nobody's.
@@ -272,13 +221,14 @@ async fn assign_one(
         reason: reason("assignmentReason", body.assignment_reason.as_deref())?,
         entrance,
         expected_version,
-        actor: caller.user,
-        request_id: caller.request_id,
+        actor: caller.actor(),
+        actor_name: caller.user.name.clone(),
+        request_id: caller.request_id.clone(),
     };
     let (telling, now, phone) = (state.telling, state.now(), state.notification_data_phone);
-    let (outcome, answer) = state
-        .database
-        .write(move |transaction| {
+    let counting = state.clone();
+    state
+        .change(&caller, move |transaction| {
             let outcome = assignment::assign(transaction, &order, telling, now)?;
             if let Some((_, refusal)) = outcome.refused.first() {
                 return Err(ApiError::from(*refusal));
@@ -289,15 +239,15 @@ async fn assign_one(
             let names = customers::names_of(connection, people(&customer))?;
             let time = telling.time_text(now);
             let told = outcome.assigned.first();
-            let answer = AssignedView {
+            let view = AssignedView {
                 notification_data: told.map(|c| notification_data(&order, c, time, phone)),
                 customer: CustomerView::new(customer, &names, PhoneDisplay::Full),
             };
-            Ok((outcome, answer))
+            let answer = Answer::ok("客户分配成功", view)?;
+            Ok(answer
+                .once_committed(move || counting.metrics.count_assignments(entrance, &outcome)))
         })
-        .await?;
-    state.metrics.count_assignments(entrance, &outcome);
-    Ok(envelope::ok("客户分配成功", answer))
+        .await
 }
 
 fn notification_data(
@@ -311,7 +261,7 @@ fn notification_data(
         customer_name: customer.name.clone(),
         customer_phone: customer.phone.as_ref().map(|number| shown(number, phone)),
         source: assignment::source(order.entrance, order.reason.as_deref()),
-        assigner_name: order.actor.name.clone(),
+        assigner_name: order.actor_name.clone(),
         customer_id: customer.id.clone(),
         assign_time,
         service_category: customer.service_category,
@@ -321,41 +271,37 @@ fn notification_data(
 
 async fn assign_many(
     state: &State,
+    caller: &Caller,
     order: AssignOrder,
     malformed: Vec<String>,
-) -> Result<BatchResult, ApiError> {
-    let (telling, now) = (state.telling, state.now());
-    let (order, outcome) = state
-        .database
-        .write(move |transaction| {
+    done: &'static str,
+) -> Result<HttpResponse, ApiError> {
+    let (telling, now, counting) = (state.telling, state.now(), state.clone());
+    state
+        .change(caller, move |transaction| {
             let outcome = assignment::assign(transaction, &order, telling, now)?;
-            Ok::<_, AssignError>((order, outcome))
+            let result = batch_result(&order, &outcome, malformed, telling, now);
+            let message = format!(
+                "{done}：成功 {} 个，失败 {} 个",
+                result.success, result.failed
+            );
+            let count = move || {
+                counting.metrics.count_assignments(order.entrance, &outcome);
+            };
+            Ok(Answer::ok(message, result)?.once_committed(count))
         })
-        .await?;
-    state.metrics.count_assignments(order.entrance, &outcome);
-    Ok(batch_result(&order, outcome, malformed, state, now))
+        .await
 }
 
 fn batch_result(
     order: &AssignOrder,
-    outcome: Assigned,
+    outcome: &Assigned,
     malformed: Vec<String>,
-    state: &State,
+    telling: Telling,
     now: UtcTimestamp,
 ) -> BatchResult {
-    let unknown = malformed.into_iter().map(|id| (id, Refusal::Missing));
-    let refused = outcome
-        .refused
-        .into_iter()
-        .map(|(id, refusal)| (id.as_str().to_owned(), refusal));
-    let errors: Vec<BatchRefusal> = unknown
-        .chain(refused)
-        .map(|(customer_id, refusal)| BatchRefusal {
-            customer_id,
-            error: refusal.to_string(),
-        })
-        .collect();
-    let customer_ids: Vec<CustomerId> = outcome.assigned.into_iter().map(|c| c.id).collect();
+    let errors = BatchRefusal::all(malformed, &outcome.refused);
+    let customer_ids: Vec<CustomerId> = outcome.assigned.iter().map(|c| c.id.clone()).collect();
     BatchResult {
         success: customer_ids.len(),
         failed: errors.len(),
@@ -364,8 +310,8 @@ fn batch_result(
         notification_data: (!customer_ids.is_empty()).then(|| BatchNotificationData {
             assigned_to_id: order.to.clone(),
             source: assignment::source(order.entrance, order.reason.as_deref()),
-            assigner_name: order.actor.name.clone(),
-            assign_time: state.telling.time_text(now),
+            assigner_name: order.actor_name.clone(),
+            assign_time: telling.time_text(now),
             customer_count: customer_ids.len(),
             customer_ids,
             from_public_pool: (order.entrance == Entrance::Pool).then_some(true),
@@ -376,33 +322,6 @@ fn batch_result(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ids(count: usize) -> Vec<String> {
-        let id = || CustomerId::generate().as_str().to_owned();
-        (0..count).map(|_| id()).collect()
-    }
-
-    #[test]
-    fn repeated_ids_count_once_whatever_their_form() {
-        let mut texts = ids(1);
-        texts.push(texts[0].to_uppercase());
-        texts.extend(["nobody".to_owned(), "nobody".to_owned()]);
-        let named = NamedCustomers::read(&texts).unwrap();
-        assert_eq!(named.ids.len(), 1);
-        assert_eq!(named.malformed, ["nobody"]);
-    }
-
-    #[test]
-    fn a_batch_has_one_to_a_thousand_customers() {
-        let mut many = ids(1_000);
-        many.push(many[0].clone());
-        assert!(NamedCustomers::read(&many).is_ok());
-        many.push(CustomerId::generate().as_str().to_owned());
-        for texts in [Vec::new(), many] {
-            let refused = NamedCustomers::read(&texts).unwrap_err();
-            assert_eq!(refused.to_string(), "客户数量必须在1到1000之间");
-        }
-    }
 
     #[test]
     fn a_reason_has_two_hundred_characters_at_most() {

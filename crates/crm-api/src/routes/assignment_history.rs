@@ -8,7 +8,7 @@ use crate::customers::{self, Sight};
 use crate::envelope::{self, Envelope, Page};
 use crate::error::ApiError;
 use crate::extract::{Caller, QueryOf, id_in_path};
-use crate::routes::customers::{NO_SUCH_CUSTOMER, Names};
+use crate::routes::customers::{NO_SUCH_CUSTOMER, Names, absent};
 use crate::state::State;
 use crate::validation::Paging;
 
@@ -21,13 +21,15 @@ pub(crate) struct AssignmentView {
     #[schema(value_type = Option<String>)]
     from_user_id: Option<UserId>,
     from_user_name: Option<String>,
-    #[schema(value_type = String)]
-    to_user_id: UserId,
+    /// Nobody's: it went into the public pool.
+    #[schema(value_type = Option<String>)]
+    to_user_id: Option<UserId>,
     to_user_name: Option<String>,
     #[schema(value_type = Option<String>)]
     assigned_by: Option<UserId>,
     assigned_by_name: Option<String>,
-    /// `single`, `miniprogram`, `batch`, `pool`, `create`.
+    /// `single`, `miniprogram`, `batch`, `pool`, `create`, `import`, `claim`, `auto_transfer`,
+    /// `release`.
     entrance: String,
     reason: Option<String>,
     #[schema(value_type = Option<String>)]
@@ -41,9 +43,15 @@ pub(crate) struct AssignmentView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
-    page: Option<u32>,
+    pub(crate) page: Option<u32>,
     /// At most 100.
-    page_size: Option<u32>,
+    pub(crate) page_size: Option<u32>,
+}
+
+impl PageQuery {
+    pub(crate) fn paging(&self) -> Result<Paging, ApiError> {
+        Paging::new(self.page, self.page_size)
+    }
 }
 
 /// The changes of a customer's owner, newest first.
@@ -57,18 +65,23 @@ pub(crate) async fn list(
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let id: CustomerId = id_in_path(&id, NO_SUCH_CUSTOMER)?;
-    let paging = Paging::new(query.page, query.page_size)?;
+    let paging = query.paging()?;
     let sight = Sight::of(&caller.user);
     let page = state
         .database
         .run(move |connection| {
-            customers::find(connection, &id, &sight)?
-                .ok_or_else(|| ApiError::NotFound(NO_SUCH_CUSTOMER.to_owned()))?;
+            if customers::find(connection, &id, &sight)?.is_none() {
+                return Err(absent(connection, &id)?);
+            }
             let (changes, total) =
                 assignment::history(connection, &id, paging.offset(), paging.limit())?;
             let people = changes.iter().flat_map(|change| {
-                let others = [&change.from_user_id, &change.assigned_by];
-                others.into_iter().flatten().chain([&change.to_user_id])
+                let people = [
+                    &change.from_user_id,
+                    &change.to_user_id,
+                    &change.assigned_by,
+                ];
+                people.into_iter().flatten()
             });
             let names = customers::names_of(connection, people)?;
             let views = changes
@@ -84,7 +97,7 @@ fn history_entry(change: assignment::Assignment, names: &Names) -> AssignmentVie
     let name_of = |user: &UserId| names.get(user).cloned();
     AssignmentView {
         from_user_name: change.from_user_id.as_ref().and_then(name_of),
-        to_user_name: name_of(&change.to_user_id),
+        to_user_name: change.to_user_id.as_ref().and_then(name_of),
         assigned_by_name: change.assigned_by.as_ref().and_then(name_of),
         id: change.id,
         from_user_id: change.from_user_id,
