@@ -1,58 +1,27 @@
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
+use actix_web::web::Path;
 use serde::{Deserialize, Serialize};
-use shared::domain::{NotificationId, UtcTimestamp};
+use shared::domain::NotificationId;
 use shared::notification::{
-    self, InboxFilter, Kind, Notification, NotificationPriority, ReadFilter,
+    self, Deletion, InboxCell, InboxCount, InboxFilter, Kind, NotificationPriority, ReadFilter,
 };
 use utoipa::{IntoParams, ToSchema};
 
+use crate::change::Answer;
 use crate::envelope::{self, Envelope, Page};
 use crate::error::ApiError;
-use crate::extract::{Caller, JsonBody, QueryOf};
+use crate::extract::{Caller, JsonBody, QueryOf, id_in_path};
+use crate::push::NotificationView;
 use crate::state::State;
-use crate::validation::Paging;
+use crate::validation::{Lines, Paging, text};
 
 /// The most notifications marked at once.
 const MARKED_MAX: usize = 1_000;
 
-/// An entry in the caller's notification centre.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct NotificationView {
-    #[schema(value_type = String)]
-    id: NotificationId,
-    #[schema(value_type = String)]
-    kind: Kind,
-    title: String,
-    content: String,
-    #[schema(value_type = String)]
-    priority: NotificationPriority,
-    link: Option<String>,
-    /// The values behind the text.
-    data: serde_json::Value,
-    read: bool,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    read_at: Option<UtcTimestamp>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: UtcTimestamp,
-}
-
-impl From<Notification> for NotificationView {
-    fn from(entry: Notification) -> Self {
-        Self {
-            id: entry.id,
-            kind: entry.kind,
-            title: entry.title,
-            content: entry.content,
-            priority: entry.priority,
-            link: entry.link,
-            data: serde_json::from_str(&entry.data).unwrap_or_default(),
-            read: entry.read_at.is_some(),
-            read_at: entry.read_at,
-            created_at: entry.created_at,
-        }
-    }
-}
+/// The longest text to look for, in characters.
+const SEARCH_CHARACTERS_MAX: usize = 100;
 
 /// Which entries to show.
 #[derive(Deserialize, IntoParams)]
@@ -65,6 +34,8 @@ pub(crate) struct NotificationsQuery {
     #[param(value_type = Option<String>)]
     kind: Option<Kind>,
     unread_only: Option<bool>,
+    /// A part of the title or the text, at most 100 characters.
+    search: Option<String>,
 }
 
 /// Which entries were read.
@@ -97,6 +68,11 @@ pub(crate) async fn list(
             Some(true) => ReadFilter::UnreadOnly,
             Some(false) | None => ReadFilter::All,
         },
+        search: query
+            .search
+            .map(|part| text("search", &part, SEARCH_CHARACTERS_MAX, Lines::One))
+            .transpose()?
+            .filter(|part| !part.is_empty()),
     };
     let (entries, total) = state
         .database
@@ -135,28 +111,138 @@ pub(crate) async fn mark_read(
             format!("通知数量必须在1到{MARKED_MAX}之间"),
         ));
     }
-    let now = state.now();
-    let count = state
-        .database
-        .write(move |transaction| notification::mark_read(transaction, &caller.user.id, &ids, now))
-        .await?;
-    Ok(marked(count))
+    let (user, now) = (caller.user.id.clone(), state.now());
+    state
+        .change(&caller, move |transaction| {
+            marked(notification::mark_read(transaction, &user, &ids, now)?)
+        })
+        .await
 }
 
 /// Marks all of the caller's notifications as read.
 #[utoipa::path(put, path = "/api/notifications/mark-all-read", tag = "notifications",
     responses((status = 200, body = Envelope<Count>)))]
 pub(crate) async fn mark_all_read(state: State, caller: Caller) -> Result<HttpResponse, ApiError> {
-    let now = state.now();
-    let count = state
-        .database
-        .write(move |transaction| notification::mark_all_read(transaction, &caller.user.id, now))
-        .await?;
-    Ok(marked(count))
+    let (user, now) = (caller.user.id.clone(), state.now());
+    state
+        .change(&caller, move |transaction| {
+            marked(notification::mark_all_read(transaction, &user, now)?)
+        })
+        .await
 }
 
-fn marked(count: usize) -> HttpResponse {
+fn marked(count: usize) -> Result<Answer, ApiError> {
     let message = format!("成功标记 {count} 条通知为已读");
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    envelope::ok(message, Count { count })
+    Answer::ok(message, Count { count })
+}
+
+/// Deletes one of the caller's notifications.
+#[utoipa::path(delete, path = "/api/notifications/{id}", tag = "notifications",
+    params(("id" = String, Path)), responses((status = 200, body = Envelope<Option<bool>>)))]
+pub(crate) async fn delete(
+    state: State,
+    caller: Caller,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    const MISSING: &str = "通知不存在";
+    let id: NotificationId = id_in_path(&id, MISSING)?;
+    let (user, now) = (caller.user.id.clone(), state.now());
+    state
+        .change(&caller, move |transaction| {
+            match notification::delete(transaction, &user, &id, now)? {
+                Deletion::Deleted => Answer::ok("删除成功", None::<bool>),
+                Deletion::NothingThere => Err(ApiError::NotFound(MISSING.to_owned())),
+            }
+        })
+        .await
+}
+
+/// How many notifications there are.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+pub(crate) struct Figures {
+    total: i64,
+    unread: i64,
+    /// Those that came since midnight in the configured time zone.
+    today: i64,
+}
+
+impl Figures {
+    fn add(&mut self, count: InboxCount) {
+        self.total += count.total;
+        self.unread += count.unread;
+        self.today += count.today;
+    }
+}
+
+/// How many notifications there are of one kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KindFigures {
+    #[schema(value_type = String)]
+    kind: Kind,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+/// How many notifications there are of one priority.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PriorityFigures {
+    #[schema(value_type = String)]
+    priority: NotificationPriority,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+/// How many notifications the caller has, by kind and by priority.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Statistics {
+    #[serde(flatten)]
+    all: Figures,
+    /// Only kinds of which there are any.
+    by_kind: Vec<KindFigures>,
+    /// Every priority, the highest first.
+    by_priority: Vec<PriorityFigures>,
+}
+
+/// How many notifications the caller has, by kind and by priority.
+#[utoipa::path(get, path = "/api/notifications/stats", tag = "notifications",
+    responses((status = 200, body = Envelope<Statistics>)))]
+pub(crate) async fn stats(state: State, caller: Caller) -> Result<HttpResponse, ApiError> {
+    let day_began_at = state.now().day_began_at(&state.telling.time_zone);
+    let summary = state
+        .database
+        .run(move |connection| {
+            notification::inbox_summary(connection, &caller.user.id, day_began_at)
+        })
+        .await?;
+    Ok(envelope::ok("获取成功", statistics(summary)))
+}
+
+fn statistics(summary: BTreeMap<InboxCell, InboxCount>) -> Statistics {
+    let mut all = Figures::default();
+    let mut by_kind: BTreeMap<&str, KindFigures> = BTreeMap::new();
+    let mut by_priority: Vec<PriorityFigures> = NotificationPriority::ALL
+        .iter()
+        .map(|&priority| PriorityFigures {
+            priority,
+            figures: Figures::default(),
+        })
+        .collect();
+    for ((kind, priority), count) in summary {
+        all.add(count);
+        let line = by_kind.entry(kind.as_str()).or_insert(KindFigures {
+            kind,
+            figures: Figures::default(),
+        });
+        line.figures.add(count);
+        for line in by_priority.iter_mut().filter(|l| l.priority == priority) {
+            line.figures.add(count);
+        }
+    }
+    Statistics {
+        all,
+        by_kind: by_kind.into_values().collect(),
+        by_priority,
+    }
 }
