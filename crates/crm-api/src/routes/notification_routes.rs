@@ -5,14 +5,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::domain::{Channel, RecipientId};
 use shared::notification::{self, Audience, Kind, MessageFormat, Route, RouteSettings};
-use shared::operation_log::{self, Actor, Operation};
+use shared::operation_log::{self, LoggedOperation, Operation};
 use utoipa::ToSchema;
+use wechat::field::{FieldType, check};
 
+use crate::change::Answer;
 use crate::envelope::{self, Envelope};
 use crate::error::ApiError;
 use crate::extract::{Caller, JsonBody};
+use crate::placeholders::check_placeholders;
 use crate::state::State;
 use crate::validation::{Lines, optional_text, required_text, text};
+
+/// What changes are recorded under.
+const ENTITY: &str = "notification_route";
 
 /// That a kind goes out on a channel, and how it looks there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,27 +112,44 @@ pub(crate) async fn put(
         settings: checked(&body)?,
     };
     check_recipients(&route)?;
-    let now = state.now();
-    let stored = state
-        .database
-        .write(move |transaction| {
+    check_texts(&route)?;
+    let (now, answering) = (state.now(), state.clone());
+    let (actor, request_id) = (caller.actor(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
             notification::put_route(transaction, &route, now)?;
             let operation = Operation {
                 action: "notification_route.put",
-                entity: "notification_route",
+                entity: ENTITY,
                 entity_id: format!("{}/{}", route.kind, route.channel),
                 detail: json!(route.settings),
-                request_id: Some(caller.request_id),
+                request_id: Some(request_id),
             };
-            let actor = Actor::User(caller.user.id);
             operation_log::record(transaction, &actor, vec![operation], now)?;
-            Ok::<_, ApiError>(route)
+            Answer::ok("通知渠道已保存", RouteView::new(route, &answering))
+        })
+        .await
+}
+
+/// Who changed a route how, oldest first.
+#[utoipa::path(get, path = "/api/notification-routes/{kind}/{channel}/history",
+    tag = "notification routes", params(("kind" = String, Path), ("channel" = String, Path)),
+    responses((status = 200), (status = 404)))]
+pub(crate) async fn history(
+    state: State,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (kind, channel) = path.into_inner();
+    let (Ok(kind), Ok(channel)) = (kind.parse::<Kind>(), channel.parse::<Channel>()) else {
+        return Err(ApiError::NotFound("通知渠道不存在".to_owned()));
+    };
+    let changes: Vec<LoggedOperation> = state
+        .database
+        .run(move |connection| {
+            operation_log::history(connection, ENTITY, &format!("{kind}/{channel}"))
         })
         .await?;
-    Ok(envelope::ok(
-        "通知渠道已保存",
-        RouteView::new(stored, &state),
-    ))
+    Ok(envelope::ok("获取成功", changes))
 }
 
 fn checked(body: &RouteBody) -> Result<RouteSettings, ApiError> {
@@ -195,6 +218,48 @@ fn check_recipients(route: &Route) -> Result<(), ApiError> {
             Err(ApiError::invalid("channel", "会员通知只能通过企业微信发送"))
         }
         (Audience::Staff, None) | (Audience::RouteRecipients, _) => Ok(()),
+    }
+}
+
+/// Whether the channel has these fields, and the kind the data that they show.
+fn check_texts(route: &Route) -> Result<(), ApiError> {
+    for (name, text) in &route.settings.fields {
+        let field = format!("fields.{name}");
+        check_field(route.channel, &field, name, text)?;
+        check_placeholders(&field, text, route.kind)?;
+    }
+    match &route.settings.page {
+        Some(page) => check_placeholders("page", page, route.kind),
+        None => Ok(()),
+    }
+}
+
+/// The platform refuses a message with a field that its template does not have, or with a value that
+/// does not fit the field's type. What placeholders bring is cut to fit when it is sent.
+fn check_field(channel: Channel, field: &str, name: &str, text: &str) -> Result<(), ApiError> {
+    const WECOM_FIELDS: [&str; 5] = ["title", "description", "url", "btntxt", "content"];
+    let refusal = match channel {
+        Channel::WechatSubscribe => match FieldType::of_key(name) {
+            None => Some(format!(
+                "字段 {name} 不是订阅消息的字段，应为类型加编号，例如 thing1、time2、name3"
+            )),
+            Some(_) if text.contains("{{") => None,
+            Some(field_type) => check(field_type, text)
+                .err()
+                .map(|problem| format!("字段 {name} 的内容不符合该类型的要求：{problem}")),
+        },
+        Channel::WecomApp | Channel::WecomRobot if !WECOM_FIELDS.contains(&name) => Some(format!(
+            "字段 {name} 不存在，可用：{}",
+            WECOM_FIELDS.join("、")
+        )),
+        Channel::WechatCloud | Channel::WecomApp | Channel::WecomRobot => None,
+    };
+    match refusal {
+        None => Ok(()),
+        Some(message) => Err(ApiError::Unprocessable {
+            message,
+            details: Some(json!({ "field": field })),
+        }),
     }
 }
 
