@@ -1,12 +1,15 @@
 use actix_web::HttpMessage;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::middleware::Next;
 
 use crate::auth::policy::Act;
 use crate::auth::session::{self, CurrentUser};
+use crate::auth::token::Claims;
 use crate::error::{ApiError, Unauthenticated};
+use crate::idempotency::repeatable_request;
+use crate::push::ticket;
 use crate::state::State;
 
 /// Who may use an endpoint.
@@ -16,34 +19,63 @@ pub enum Access {
     Public,
     /// Every user who is logged in.
     AnyUser,
+    /// Every user who is logged in, by a token or a ticket among the sub-protocols of a WebSocket: a
+    /// browser sends no other header with one.
+    Socket,
     /// Users whose role may do this.
     Act(Act),
 }
 
-/// Lets a request through to its handler if whoever sent it may, before its body is read.
+/// What goes before a token in `Sec-WebSocket-Protocol`.
+const TOKEN_PROTOCOL: &str = "yizhan.jwt";
+/// What goes before a one-time ticket.
+const TICKET_PROTOCOL: &str = "yizhan.ticket";
+/// What the server answers with, of what the client offers. Never the secret beside it.
+pub(crate) const SOCKET_PROTOCOLS: [&str; 2] = [TOKEN_PROTOCOL, TICKET_PROTOCOL];
+
+/// Lets a request through to its handler if whoever sent it may, before its body is read. Only a
+/// user's request can be repeatable: the key of a stranger would be nobody's.
 pub(crate) async fn authorize(
     access: Access,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, actix_web::Error> {
-    match check(access, &request).await {
+    let (user, claims) = match check(access, &request).await {
+        Ok(None) => return next.call(request).await,
+        Ok(Some(known)) => known,
+        Err(refusal) => return Ok(request.error_response(refusal)),
+    };
+    request.extensions_mut().insert(user);
+    request.extensions_mut().insert(claims);
+    match repeatable_request(&mut request).await {
         Ok(None) => next.call(request).await,
-        Ok(Some(user)) => {
-            request.extensions_mut().insert(user);
+        Ok(Some(repeatable)) => {
+            request.extensions_mut().insert(repeatable);
             next.call(request).await
         }
         Err(refusal) => Ok(request.error_response(refusal)),
     }
 }
 
-async fn check(access: Access, request: &ServiceRequest) -> Result<Option<CurrentUser>, ApiError> {
+async fn check(
+    access: Access,
+    request: &ServiceRequest,
+) -> Result<Option<(CurrentUser, Claims)>, ApiError> {
     match access {
         Access::Public => Ok(None),
-        Access::AnyUser => current_user(request).await.map(Some),
+        Access::AnyUser => {
+            let claims = token_claims(request, bearer_token(request)?)?;
+            current_user(request, claims).await.map(Some)
+        }
+        Access::Socket => {
+            let claims = socket_claims(request).await?;
+            current_user(request, claims).await.map(Some)
+        }
         Access::Act(act) => {
-            let user = current_user(request).await?;
+            let claims = token_claims(request, bearer_token(request)?)?;
+            let (user, claims) = current_user(request, claims).await?;
             if user.may(act) {
-                Ok(Some(user))
+                Ok(Some((user, claims)))
             } else {
                 Err(ApiError::Forbidden(act.refusal()))
             }
@@ -51,22 +83,62 @@ async fn check(access: Access, request: &ServiceRequest) -> Result<Option<Curren
     }
 }
 
-async fn current_user(request: &ServiceRequest) -> Result<CurrentUser, ApiError> {
-    let invalid = ApiError::Unauthenticated(Unauthenticated::InvalidToken);
-    let state = request
-        .app_data::<State>()
-        .ok_or_else(|| ApiError::Internal("no state".to_owned()))?;
-    let Some(token) = bearer_token(request)? else {
-        return Err(ApiError::Unauthenticated(Unauthenticated::NoToken));
-    };
-    let Ok(claims) = state.tokens.read(token, state.now()) else {
-        return Err(invalid);
-    };
-    let user = state
+const INVALID: ApiError = ApiError::Unauthenticated(Unauthenticated::InvalidToken);
+
+async fn current_user(
+    request: &ServiceRequest,
+    claims: Claims,
+) -> Result<(CurrentUser, Claims), ApiError> {
+    let asked = claims.clone();
+    let user = state_of(request)?
         .database
-        .run(move |connection| session::user_of(connection, &claims))
+        .run(move |connection| session::user_of(connection, &asked))
         .await?;
-    user.ok_or(invalid)
+    Ok((user.ok_or(INVALID)?, claims))
+}
+
+fn token_claims(request: &ServiceRequest, token: Option<&str>) -> Result<Claims, ApiError> {
+    let token = token.ok_or(ApiError::Unauthenticated(Unauthenticated::NoToken))?;
+    let state = state_of(request)?;
+    state.tokens.read(token, state.now()).map_err(|_| INVALID)
+}
+
+/// The claims of a token, or of the one a ticket stands for, which is used up thereby.
+async fn socket_claims(request: &ServiceRequest) -> Result<Claims, ApiError> {
+    match offered_secret(request) {
+        Some((TICKET_PROTOCOL, ticket)) => {
+            let state = state_of(request)?;
+            let (ticket, now) = (ticket.to_owned(), state.now());
+            let claims = state
+                .database
+                .write(move |transaction| ticket::redeem(transaction, &ticket, now))
+                .await?;
+            claims.ok_or(INVALID)
+        }
+        Some((_, token)) => token_claims(request, Some(token)),
+        None => token_claims(request, bearer_token(request)?),
+    }
+}
+
+/// One of the protocols with a secret, and the secret, which is offered right after it.
+fn offered_secret(request: &ServiceRequest) -> Option<(&str, &str)> {
+    let offers: Vec<&str> = request
+        .headers()
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let at = offers
+        .iter()
+        .position(|offer| SOCKET_PROTOCOLS.contains(offer))?;
+    Some((offers[at], offers.get(at + 1).copied().unwrap_or_default()))
+}
+
+fn state_of(request: &ServiceRequest) -> Result<&State, ApiError> {
+    request
+        .app_data::<State>()
+        .ok_or_else(|| ApiError::Internal("no state".to_owned()))
 }
 
 fn bearer_token(request: &ServiceRequest) -> Result<Option<&str>, ApiError> {

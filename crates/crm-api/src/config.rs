@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,8 +11,17 @@ use shared::db::DatabaseUrl;
 use shared::domain::{Channel, ChannelSet};
 use shared::telemetry::LogFormat;
 
+use crate::client_address::TrustedProxies;
+
 /// The shortest `JWT_SECRET`, in bytes: as long as the signature it makes (RFC 7518, section 3.2).
 const JWT_SECRET_BYTES_MIN: usize = 32;
+
+/// The shortest `KEEP_NOTIFICATIONS`: what was just told must not be gone when it is looked at.
+const NOTIFICATIONS_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
+
+/// What a socket may be told to wait for.
+const SOCKET_TIMES: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(60 * 60);
 
 /// The settings of the API: each a flag and an environment variable. An optional variable that is
 /// set to nothing counts as not set.
@@ -64,6 +74,37 @@ pub struct Config {
     #[arg(long, env = "NOTIFICATION_DATA_FULL_PHONE", default_value = "false")]
     pub notification_data_full_phone: PhoneDisplay,
 
+    /// The proxies whose `X-Forwarded-For` is believed: addresses and networks such as `10.0.0.0/8`,
+    /// separated by commas. Without them the other end of the connection is the client.
+    #[arg(
+        long,
+        env = "TRUSTED_PROXIES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub trusted_proxies: TrustedProxies,
+
+    /// How many customers one person may have; nobody claims beyond it.
+    #[arg(long, env = "CUSTOMERS_PER_PERSON_MAX", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub customers_per_person_max: u32,
+
+    /// How long entries of the notification centre are kept (`90d`).
+    #[arg(long, env = "KEEP_NOTIFICATIONS", default_value = "90d", value_parser = humantime::parse_duration)]
+    pub keep_notifications: Duration,
+
+    /// How many sockets one user may have open in one process: a page has one.
+    #[arg(long, env = "SOCKETS_PER_USER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub sockets_per_user: u16,
+
+    /// How often an open socket is pinged; one that was not heard of for two and a half times as long
+    /// is closed.
+    #[arg(long, env = "SOCKET_PING", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub socket_ping: Duration,
+
+    /// How long a client may take to receive a message before its socket is closed.
+    #[arg(long, env = "SOCKET_SEND_WAIT", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub socket_send_wait: Duration,
+
     /// How many connections to the database, at most.
     #[arg(long, env = "DATABASE_POOL_SIZE", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub database_pool_size: u32,
@@ -76,6 +117,11 @@ pub struct Config {
     /// on SQLite only.
     #[arg(long, env = "MIGRATE", default_value = "auto")]
     pub migrate: MigrateAtStart,
+
+    /// Whether this process does what is to be done at fixed times, such as moving leads by rule every
+    /// hour: `on` or `off`. Of all processes that do, one at a time does it; without any, nobody does.
+    #[arg(long, env = "SCHEDULER", default_value = "on")]
+    pub scheduler: SchedulerUse,
 
     /// What is logged: a level, or levels by module (`crm_api=debug,info`).
     #[arg(long, env = "LOG", default_value = "info")]
@@ -119,6 +165,16 @@ pub enum RobotUse {
     #[default]
     Off,
     /// There is one.
+    On,
+}
+
+/// Whether a process does what is to be done at fixed times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum SchedulerUse {
+    /// Others do.
+    Off,
+    /// It takes its part.
+    #[default]
     On,
 }
 
@@ -170,9 +226,16 @@ impl Config {
             wecom_agentid: None,
             wecom_robot: RobotUse::Off,
             notification_data_full_phone: PhoneDisplay::Masked,
+            trusted_proxies: TrustedProxies::default(),
+            customers_per_person_max: 50,
+            keep_notifications: Duration::from_secs(90 * 24 * 60 * 60),
+            sockets_per_user: 10,
+            socket_ping: Duration::from_secs(30),
+            socket_send_wait: Duration::from_secs(10),
             database_pool_size: 16,
             database_wait: Duration::from_secs(60),
             migrate: MigrateAtStart::Auto,
+            scheduler: SchedulerUse::On,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             workers: None,
@@ -211,6 +274,15 @@ impl Config {
                 return invalid("WECOM_CORPID: only letters, digits, - and _, at most 64");
             }
             (Some(_), Some(_)) | (None, None) => {}
+        }
+        if self.keep_notifications < NOTIFICATIONS_KEPT_MIN {
+            return invalid("KEEP_NOTIFICATIONS: must be at least 1h");
+        }
+        if !SOCKET_TIMES.contains(&self.socket_ping) {
+            return invalid("SOCKET_PING: must be from 100ms to 1h");
+        }
+        if !SOCKET_TIMES.contains(&self.socket_send_wait) {
+            return invalid("SOCKET_SEND_WAIT: must be from 100ms to 1h");
         }
         if let Some(password) = &self.admin_password
             && let Err(refused) = crate::auth::password::check_new(password)
@@ -338,6 +410,15 @@ mod tests {
                     c.wecom_agentid = Some(1_000_002);
                 },
                 "WECOM_CORPID",
+            ),
+            (
+                |c| c.keep_notifications = Duration::from_secs(60),
+                "KEEP_NOTIFICATIONS",
+            ),
+            (|c| c.socket_ping = Duration::ZERO, "SOCKET_PING"),
+            (
+                |c| c.socket_send_wait = Duration::from_secs(86_400),
+                "SOCKET_SEND_WAIT",
             ),
             (
                 |c| c.admin_password = Some("1234567".into()),

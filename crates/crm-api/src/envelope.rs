@@ -5,6 +5,8 @@ use serde_json::Value;
 use shared::clock::{Clock, SystemClock};
 use utoipa::ToSchema;
 
+use crate::customers::{COUNTED_MAX, REACH_MAX, Total};
+
 /// What every answer looks like.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Envelope<T> {
@@ -40,7 +42,8 @@ pub(crate) fn created<T: Serialize>(message: impl Into<String>, data: T) -> Http
     succeeded(StatusCode::CREATED, message, data)
 }
 
-fn succeeded<T: Serialize>(
+/// A success of any kind.
+pub(crate) fn succeeded<T: Serialize>(
     status: StatusCode,
     message: impl Into<String>,
     data: T,
@@ -96,6 +99,42 @@ impl<T> Page<T> {
             page: paging.page(),
             page_size: paging.page_size(),
             total_pages: (total + page_size - 1) / page_size,
+        }
+    }
+}
+
+/// One page of a list that may be too long to be counted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LongPage<T> {
+    /// The entries of this page.
+    items: Vec<T>,
+    /// How many entries there are on all pages; 10000 if there are more.
+    total: i64,
+    /// Whether there are not more than that.
+    total_is_exact: bool,
+    /// Which page; the first is 1.
+    page: u32,
+    /// How many entries a page has at most.
+    page_size: u32,
+    /// How many pages can be asked for: up to the 1000th entry, if there are more than 10000.
+    total_pages: i64,
+}
+
+impl<T> LongPage<T> {
+    pub(crate) fn new(items: Vec<T>, total: Total, paging: crate::validation::Paging) -> Self {
+        let page_size = i64::from(paging.page_size());
+        let (total, total_is_exact, total_pages) = match total {
+            Total::Exactly(total) => (total, true, (total + page_size - 1) / page_size),
+            Total::TooManyToCount => (COUNTED_MAX, false, REACH_MAX / page_size),
+        };
+        Self {
+            items,
+            total,
+            total_is_exact,
+            page: paging.page(),
+            page_size: paging.page_size(),
+            total_pages,
         }
     }
 }

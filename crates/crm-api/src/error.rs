@@ -8,9 +8,11 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 use shared::db::DbError;
 
-use crate::assignment::{AssignError, Refusal};
+use crate::assignment::{AssignError, ClaimError, Refusal, ReleaseRefusal};
 use crate::auth::password::HashingFailed;
-use crate::customers::CreateError;
+use crate::auth::policy::Act;
+use crate::auto_transfer::RuleError;
+use crate::customers::{CreateError, CustomerError, SearchError};
 use crate::envelope::{self, ErrorBody};
 use crate::members::MemberError;
 use crate::users::{BindingError, UserError};
@@ -24,12 +26,12 @@ pub(crate) enum ApiError {
         message: String,
         details: Option<Value>,
     },
-    /// The body is not of a type that is read here.
-    #[error("请求体必须是 application/json")]
-    UnsupportedMediaType,
-    /// The body is too large.
-    #[error("请求体过大，最大允许 1 MiB")]
-    TooLarge,
+    /// The body is not of the type that is read here.
+    #[error("请求体必须是 {expected}")]
+    UnsupportedMediaType { expected: &'static str },
+    /// The body is larger than this endpoint takes.
+    #[error("请求体过大，最大允许 {}", in_binary_units(*bytes_max))]
+    TooLarge { bytes_max: usize },
     /// It is not known who asks.
     #[error("{0}")]
     Unauthenticated(Unauthenticated),
@@ -49,11 +51,17 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Conflict(String),
     /// It is well formed, and more than a request may do.
-    #[error("{0}")]
-    Unprocessable(String),
+    #[error("{message}")]
+    Unprocessable {
+        message: String,
+        details: Option<Value>,
+    },
     /// Too many failed logins.
     #[error("登录尝试次数过多，请稍后再试")]
     TooManyLogins,
+    /// Too many requests of one client, or of all of them.
+    #[error("提交过于频繁，请稍后再试")]
+    TooManyRequests { retry_after_seconds: u64 },
     /// The database is away; later may work. The text is for the log.
     #[error("服务暂时不可用，请稍后再试")]
     Unavailable(String),
@@ -86,20 +94,28 @@ impl ApiError {
         }
     }
 
+    /// More than a request may do.
+    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
+        Self::Unprocessable {
+            message: message.into(),
+            details: None,
+        }
+    }
+
     /// A word for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "VALIDATION_FAILED",
-            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::TooLarge => "PAYLOAD_TOO_LARGE",
+            Self::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
+            Self::TooLarge { .. } => "PAYLOAD_TOO_LARGE",
             Self::Unauthenticated(_) => "UNAUTHORIZED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
             Self::NoSuchRoute => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
             Self::Conflict(_) => "CONFLICT",
-            Self::Unprocessable(_) => "UNPROCESSABLE",
-            Self::TooManyLogins => "TOO_MANY_REQUESTS",
+            Self::Unprocessable { .. } => "UNPROCESSABLE",
+            Self::TooManyLogins | Self::TooManyRequests { .. } => "TOO_MANY_REQUESTS",
             Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL_ERROR",
         }
@@ -110,28 +126,28 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyLogins | Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        use actix_web::http::header::{ALLOW, HeaderValue};
+        use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 
         let mut body = ErrorBody {
             code: self.code(),
             details: None,
         };
-        if let Self::Invalid { details, .. } = self {
+        if let Self::Invalid { details, .. } | Self::Unprocessable { details, .. } = self {
             body.details.clone_from(details);
         }
         let mut response = envelope::failed(self.status_code(), &self.to_string(), body);
@@ -140,7 +156,24 @@ impl ResponseError for ApiError {
         {
             response.headers_mut().insert(ALLOW, allow);
         }
+        if let Self::TooManyRequests {
+            retry_after_seconds,
+        } = self
+        {
+            let seconds = HeaderValue::from(*retry_after_seconds);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
         response
+    }
+}
+
+/// `10 MiB`, `16 KiB`.
+fn in_binary_units(bytes: usize) -> String {
+    const KIB: usize = 1024;
+    if bytes.is_multiple_of(KIB * KIB) {
+        format!("{} MiB", bytes / KIB / KIB)
+    } else {
+        format!("{} KiB", bytes.div_ceil(KIB))
     }
 }
 
@@ -202,7 +235,33 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Missing => Self::NotFound(refusal.to_string()),
-            Refusal::NotInPool | Refusal::VersionChanged => Self::Conflict(refusal.to_string()),
+            Refusal::NotInPool | Refusal::Taken | Refusal::VersionChanged => {
+                Self::Conflict(refusal.to_string())
+            }
+        }
+    }
+}
+
+impl From<ClaimError> for ApiError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Full { .. } | ClaimError::TooMany { .. } => {
+                Self::Conflict(error.to_string())
+            }
+            ClaimError::Assign(error) => error.into(),
+            ClaimError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReleaseRefusal> for ApiError {
+    fn from(refusal: ReleaseRefusal) -> Self {
+        match refusal {
+            ReleaseRefusal::Missing => Self::NotFound(refusal.to_string()),
+            ReleaseRefusal::NotOwn => Self::Forbidden(Act::ReleaseAnyCustomer.refusal()),
+            ReleaseRefusal::InPool | ReleaseRefusal::Frozen | ReleaseRefusal::VersionChanged => {
+                Self::Conflict(refusal.to_string())
+            }
         }
     }
 }
@@ -213,9 +272,48 @@ impl From<CreateError> for ApiError {
             CreateError::PhoneTaken | CreateError::WechatIdTaken => {
                 Self::Conflict(error.to_string())
             }
-            CreateError::NumberTaken => Self::Internal(error.to_string()),
+            CreateError::NumberTaken => Self::Unavailable(error.to_string()),
             CreateError::Owner(error) => error.into(),
             CreateError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<CustomerError> for ApiError {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::NotFound => Self::NotFound(error.to_string()),
+            CustomerError::NoContact => Self::invalid("phone", error.to_string()),
+            CustomerError::VersionChanged
+            | CustomerError::PhoneTaken
+            | CustomerError::WechatIdTaken
+            | CustomerError::AlreadyFrozen
+            | CustomerError::NotFrozen => Self::Conflict(error.to_string()),
+            CustomerError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::OutOfReach => Self::invalid("page", error.to_string()),
+            SearchError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<RuleError> for ApiError {
+    fn from(error: RuleError) -> Self {
+        let said = error.to_string();
+        match error {
+            RuleError::NotFound => Self::NotFound(said),
+            RuleError::NameTaken => Self::Conflict(said),
+            RuleError::UserMissing { field, .. } => Self::invalid(field, said),
+            RuleError::UserInactive { .. } | RuleError::NobodyToReceive { .. } => {
+                Self::invalid("targetUserIds", said)
+            }
+            RuleError::Database(error) => error.into(),
         }
     }
 }

@@ -12,19 +12,45 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use shared::domain::RequestId;
+use shared::operation_log::Actor;
 use url::form_urlencoded;
 
 use crate::auth::session::CurrentUser;
+use crate::auth::token::Claims;
 use crate::error::ApiError;
+use crate::idempotency::RepeatableRequest;
 use crate::validation::unreadable;
 
-/// The largest body, in bytes. A batch of a thousand ids has 40 KiB.
+/// The largest body, in bytes, where the URL table says nothing else. A batch of a thousand ids has
+/// 40 KiB.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Who asks, and the request's id. Only where the URL table asks for a user.
+/// The largest body of an endpoint, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimit(pub(crate) usize);
+
+impl BodyLimit {
+    /// That of the endpoint a request is for.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let limit = request.app_data::<Self>().copied();
+        limit.unwrap_or(Self(BODY_BYTES_MAX))
+    }
+}
+
+/// Who asks, the request's id, and the key under which it may be repeated. Only where the URL table
+/// asks for a user.
 pub(crate) struct Caller {
     pub(crate) user: CurrentUser,
     pub(crate) request_id: RequestId,
+    /// Present if the request carries an `Idempotency-Key`; see [`crate::change`].
+    pub(crate) repeatable: Option<RepeatableRequest>,
+}
+
+impl Caller {
+    /// The user, as the operation log knows them.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::User(self.user.id.clone())
+    }
 }
 
 impl FromRequest for Caller {
@@ -35,12 +61,32 @@ impl FromRequest for Caller {
         let extensions = request.extensions();
         let user = extensions.get::<CurrentUser>().cloned();
         let request_id = extensions.get::<RequestId>().cloned();
+        let repeatable = extensions.get::<RepeatableRequest>().cloned();
         ready(match (user, request_id) {
-            (Some(user), Some(request_id)) => Ok(Self { user, request_id }),
+            (Some(user), Some(request_id)) => Ok(Self {
+                user,
+                request_id,
+                repeatable,
+            }),
             _ => Err(ApiError::Internal(
                 "a handler wants the caller of a public endpoint".to_owned(),
             )),
         })
+    }
+}
+
+/// What the token of whoever asks says. Only where the URL table asks for a user.
+pub(crate) struct TokenClaims(pub(crate) Claims);
+
+impl FromRequest for TokenClaims {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let claims = request.extensions().get::<Claims>().cloned();
+        ready(claims.map(Self).ok_or_else(|| {
+            ApiError::Internal("a handler wants the token of a public endpoint".to_owned())
+        }))
     }
 }
 
@@ -54,40 +100,76 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = is_json(request);
+        let limit = BodyLimit::of(request);
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             if !is_json {
-                return Err(ApiError::UnsupportedMediaType);
+                return Err(ApiError::UnsupportedMediaType {
+                    expected: "application/json",
+                });
             }
-            let bytes = bytes.await.map_err(|error| unread_body(&error))?;
-            let mut json = serde_json::Deserializer::from_slice(&bytes);
-            let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-                let field = match error.inner().classify() {
-                    Category::Data => error.path().to_string(),
-                    // It is no JSON at all: no field is to blame.
-                    Category::Syntax | Category::Eof | Category::Io => String::new(),
-                };
-                unreadable(&field, &error.inner().to_string())
-            })?;
-            json.end()
-                .map_err(|error| unreadable("", &error.to_string()))?;
-            Ok(Self(body))
+            let bytes = bytes.await.map_err(|error| unread_body(&error, limit))?;
+            read_json(&bytes).map(Self)
         })
     }
 }
 
-fn is_json(request: &HttpRequest) -> bool {
-    request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+/// A JSON body that may be left out; then everything in it counts as not given.
+pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJsonBody<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let limit = BodyLimit::of(request);
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let bytes = bytes.await.map_err(|error| unread_body(&error, limit))?;
+            if bytes.is_empty() {
+                return Ok(Self(T::default()));
+            }
+            if !is_json {
+                return Err(ApiError::UnsupportedMediaType {
+                    expected: "application/json",
+                });
+            }
+            read_json(&bytes).map(Self)
+        })
+    }
 }
 
-fn unread_body(error: &actix_web::Error) -> ApiError {
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = match error.inner().classify() {
+            Category::Data => error.path().to_string(),
+            // It is no JSON at all: no field is to blame.
+            Category::Syntax | Category::Eof | Category::Io => String::new(),
+        };
+        unreadable(&field, &error.inner().to_string())
+    })?;
+    json.end()
+        .map_err(|error| unreadable("", &error.to_string()))?;
+    Ok(body)
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    media_type(request).is_some_and(|kind| kind == "application/json")
+}
+
+/// What a request says its body is, in small letters and without parameters.
+pub(crate) fn media_type(request: &HttpRequest) -> Option<String> {
+    let header = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let kind = header.split(';').next().unwrap_or_default();
+    Some(kind.trim().to_ascii_lowercase())
+}
+
+/// Why a body could not be read.
+pub(crate) fn unread_body(error: &actix_web::Error, limit: BodyLimit) -> ApiError {
     match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => ApiError::TooLarge,
+        Some(PayloadError::Overflow) => ApiError::TooLarge { bytes_max: limit.0 },
         Some(_) | None => unreadable("", "the body could not be read"),
     }
 }

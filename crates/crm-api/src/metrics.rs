@@ -1,14 +1,15 @@
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use shared::db::{Database, DbError};
 use shared::domain::{Channel, UtcTimestamp};
 use shared::outbox::{self, Backlog, Status};
 use tokio::sync::Mutex;
 
-use crate::assignment::{Assigned, Entrance};
+use crate::assignment::{Assigned, Entrance, Released};
 
 /// The figures of this process, and those of the outbox.
 pub(crate) struct Metrics {
@@ -17,6 +18,7 @@ pub(crate) struct Metrics {
     assignments: IntCounterVec,
     backlog: IntGaugeVec,
     oldest_due_age: Gauge,
+    open_sockets: IntGauge,
     /// When the outbox was last counted.
     backlog_read_at: Mutex<Option<Instant>>,
 }
@@ -57,6 +59,11 @@ impl Metrics {
             "outbox_oldest_due_age_seconds",
             "For how long the oldest due message has been waiting",
         )?;
+        let open_sockets = IntGauge::new(
+            "crm_api_open_sockets",
+            "Pages that are told at once what is new, in this process",
+        )?;
+        registry.register(Box::new(open_sockets.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(assignments.clone()))?;
         registry.register(Box::new(backlog.clone()))?;
@@ -67,6 +74,7 @@ impl Metrics {
             assignments,
             backlog,
             oldest_due_age,
+            open_sockets,
             backlog_read_at: Mutex::new(None),
         })
     }
@@ -89,11 +97,29 @@ impl Metrics {
         }
     }
 
+    /// Customers went into the public pool.
+    pub(crate) fn count_releases(&self, outcome: &Released) {
+        for (result, customers) in [
+            ("released", outcome.released.len()),
+            ("refused", outcome.refused.len()),
+        ] {
+            self.assignments
+                .with_label_values(&[Entrance::Release.as_str(), result])
+                .inc_by(customers as u64);
+        }
+    }
+
     /// A customer was entered and thereby given to somebody.
     pub(crate) fn count_entered(&self) {
         self.assignments
             .with_label_values(&[Entrance::Create.as_str(), "assigned"])
             .inc();
+    }
+
+    /// So many sockets are open now.
+    pub(crate) fn show_sockets(&self, open: usize) {
+        self.open_sockets
+            .set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// All figures in Prometheus' text format. Those of the outbox are at most

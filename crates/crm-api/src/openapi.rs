@@ -1,13 +1,19 @@
-use utoipa::openapi::schema::Ref;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Ref, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Content, OpenApi as Description, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    Components, Content, ObjectBuilder, OpenApi as Description, RefOr, Required, ResponseBuilder,
+};
 use utoipa::{Modify, OpenApi};
 
 use crate::envelope::{Envelope, ErrorBody};
 use crate::routes::{
-    assignment, assignment_history, auth, bindings, customers, health, members,
-    notification_routes, notifications, outbox, outbox_channels, outbox_insight, outbox_repair,
-    users, wecom,
+    assignment, assignment_history, auth, bindings, customer_change, customer_freeze, customers,
+    follow_ups, health, imports, inbox_page, lead_transfer_insight, lead_transfer_records,
+    lead_transfer_rules, lead_transfer_runs, members, notification_routes, notification_settings,
+    notification_socket, notification_templates, notifications, operation_logs, outbox,
+    outbox_channels, outbox_insight, outbox_repair, public_pool, release, users, website_leads,
+    wecom,
 };
 
 /// The description of the API, as `/api-docs/openapi.json` gives it.
@@ -27,6 +33,9 @@ pub(crate) fn description() -> Description {
         health::alive,
         health::ready,
         health::figures,
+        inbox_page::page,
+        inbox_page::script,
+        inbox_page::style,
         auth::login,
         auth::logout,
         auth::me,
@@ -42,11 +51,43 @@ pub(crate) fn description() -> Description {
         customers::create,
         customers::enums,
         customers::show,
+        customer_change::change,
+        customer_change::remove,
+        customer_freeze::freeze,
+        customer_freeze::unfreeze,
+        follow_ups::add,
+        follow_ups::list,
+        operation_logs::list,
+        website_leads::receive,
+        imports::import,
+        imports::show,
         assignment::single,
         assignment::mini_program,
         assignment::batch,
         assignment::from_pool,
         assignment_history::list,
+        lead_transfer_rules::list,
+        lead_transfer_rules::create,
+        lead_transfer_rules::show,
+        lead_transfer_rules::change,
+        lead_transfer_rules::remove,
+        lead_transfer_rules::toggle,
+        lead_transfer_insight::predict,
+        lead_transfer_insight::explain,
+        lead_transfer_runs::execute_now,
+        lead_transfer_runs::list,
+        lead_transfer_runs::show,
+        lead_transfer_records::list,
+        lead_transfer_records::statistics,
+        lead_transfer_records::user_statistics,
+        public_pool::list,
+        public_pool::statistics,
+        public_pool::claim,
+        public_pool::my_count,
+        public_pool::logs,
+        release::single,
+        release::mini_program,
+        release::batch,
         members::list,
         members::create,
         members::show,
@@ -56,8 +97,19 @@ pub(crate) fn description() -> Description {
         notifications::unread_count,
         notifications::mark_read,
         notifications::mark_all_read,
+        notifications::delete,
+        notifications::stats,
+        notification_socket::open,
+        notification_socket::issue_ticket,
         notification_routes::list,
         notification_routes::put,
+        notification_routes::history,
+        notification_settings::show,
+        notification_settings::put,
+        notification_templates::list,
+        notification_templates::show,
+        notification_templates::put,
+        notification_templates::history,
         outbox::list,
         outbox::stats,
         outbox::show,
@@ -77,7 +129,7 @@ pub(crate) fn description() -> Description {
     ),
     components(schemas(Envelope<Option<bool>>, ErrorBody)),
     security(("token" = [])),
-    modifiers(&TokenScheme, &FailureAnswers),
+    modifiers(&TokenScheme, &FailureAnswers, &IdempotencyKeys),
 )]
 struct Described;
 
@@ -115,6 +167,47 @@ impl Modify for FailureAnswers {
             for operation in operations.into_iter().flatten() {
                 let responses = &mut operation.responses.responses;
                 responses.insert("default".to_owned(), RefOr::T(failure.clone()));
+            }
+        }
+    }
+}
+
+/// Every changing request of a user may carry a key, except to these: docs/API.md says why.
+struct IdempotencyKeys;
+
+const WITHOUT_KEY: &[&str] = &[
+    "/api/auth/logout",
+    "/api/notifications/ws-ticket",
+    "/api/outbox/repairs/{id}/undo",
+];
+
+impl Modify for IdempotencyKeys {
+    fn modify(&self, description: &mut Description) {
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "1 to 128 visible ASCII characters. The same request under the same key is done \
+                 once, and answered alike for 24 hours.",
+            ))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build();
+        for (path, item) in &mut description.paths.paths {
+            if WITHOUT_KEY.contains(&path.as_str()) {
+                continue;
+            }
+            let changing = [
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ];
+            // What says itself how to show who one is, is public.
+            let by_users = changing.into_iter().flatten();
+            for operation in by_users.filter(|operation| operation.security.is_none()) {
+                let parameters = operation.parameters.get_or_insert_default();
+                parameters.push(RefOr::T(key.clone()));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! From a configuration to a server that answers.
 
+use std::any::Any;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -7,24 +8,35 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
+#[cfg(target_os = "linux")]
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use shared::clock::{Clock, DatabaseClock};
 use shared::db::migrations::SchemaError;
 use shared::db::{ConnectError, Database, DbError, PoolOptions, dialect, migrations};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::assignment::Telling;
+use crate::assignment::{Entrance, Telling};
 use crate::auth::bootstrap::{self, Bootstrap};
 use crate::auth::password::{self, Passwords};
 use crate::auth::token::Tokens;
-use crate::config::{Config, MigrateAtStart, WorkerCount};
+use crate::auto_transfer::{self, Runner, Watch};
+use crate::config::{Config, MigrateAtStart, SchedulerUse, WorkerCount};
 use crate::error::ApiError;
 use crate::extract::BODY_BYTES_MAX;
+use crate::idempotency::Fingerprints;
+use crate::imports::ImportRunner;
 use crate::metrics::Metrics;
+use crate::push::{Hub, Limits, Roster, prune_for_ever};
+use crate::schedule::Scheduler;
 use crate::state::{AppState, State};
 use crate::{openapi, request_frame, routes};
 
@@ -34,6 +46,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const REQUEST_HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long requests in flight may take to finish when the server stops.
 const SHUTDOWN_GRACE_SECONDS: u64 = 15;
+/// How long imports may take to finish then. One that does not leaves nothing behind.
+const IMPORTS_GRACE: Duration = Duration::from_secs(10);
+/// How long open sockets may take to end when the server stops.
+const SOCKETS_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A client that takes nothing for so long is gone, whatever its socket says: the system then drops
+/// the connection, and what waits for it.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 /// How often the database is asked for its time. Clocks of hosts differ by much, but drift by
 /// microseconds in such a time.
 const CLOCK_SAMPLED_EVERY: Duration = Duration::from_secs(10);
@@ -46,7 +65,19 @@ pub struct Server {
     pub address: SocketAddr,
     handle: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
-    clock_keeper: JoinHandle<()>,
+    roster: Arc<Roster>,
+    /// What runs beside the requests, for ever.
+    tasks: Vec<JoinHandle<()>>,
+    state: State,
+    agenda: Agenda,
+}
+
+/// What the process does without being asked.
+struct Agenda {
+    runner: Runner,
+    running: JoinHandle<()>,
+    stop_schedules: CancellationToken,
+    scheduling: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -62,20 +93,42 @@ impl Server {
         let clock = DatabaseClock::new(database_time(&database).await?);
         let passwords = Passwords::prepare().await?;
         make_first_user(&config, &database, &passwords, &clock).await?;
+        let telling = Telling {
+            channels: config.channels(),
+            time_zone: config.time_zone,
+        };
+        let metrics = Arc::new(Metrics::new()?);
+        let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let counting = Arc::clone(&metrics);
+        let runner = Runner::new(
+            database.clone(),
+            Arc::clone(&shared_clock),
+            telling,
+            move |moved| counting.count_assignments(Entrance::AutoTransfer, moved),
+        );
+        let roster = Roster::new(config.sockets_per_user.into());
+        let hub = Hub::at_end_of_feed(database.clone(), Arc::clone(&roster)).await?;
         let state = web::Data::new(AppState {
             database: database.clone(),
-            clock: Arc::new(clock.clone()),
+            clock: Arc::clone(&shared_clock),
             tokens: Tokens::new(&config.jwt_secret),
             passwords,
-            telling: Telling {
-                channels: config.channels(),
-                time_zone: config.time_zone,
-            },
+            fingerprints: Fingerprints::new(&config.jwt_secret),
+            telling,
+            imports: ImportRunner::on(Handle::current()),
             notification_data_phone: config.notification_data_full_phone,
-            metrics: Metrics::new()?,
+            trusted_proxies: config.trusted_proxies.clone(),
+            customers_per_person_max: config.customers_per_person_max,
+            metrics,
+            transfer_runner: runner.clone(),
+            roster: Arc::clone(&roster),
+            socket_limits: Limits {
+                ping_every: config.socket_ping,
+                send_wait_max: config.socket_send_wait,
+            },
         });
         let address = listener.local_addr()?;
-        let server = serve(listener, config.workers, state)?;
+        let server = serve(listener, config.workers, state.clone())?;
         log::info!(
             address:%, database:% = database.url();
             "serving on http://{address} from {}", database.url()
@@ -84,7 +137,22 @@ impl Server {
             address,
             handle: server.handle(),
             serving: tokio::spawn(server),
-            clock_keeper: tokio::spawn(keep_clock(database, clock)),
+            roster,
+            tasks: vec![
+                tokio::spawn(hub.read_for_ever()),
+                tokio::spawn(prune_for_ever(
+                    database.clone(),
+                    Arc::clone(&shared_clock),
+                    config.keep_notifications,
+                )),
+                tokio::spawn(keep_clock(database.clone(), clock)),
+            ],
+            agenda: Agenda::begin(
+                runner,
+                Scheduler::new(database, shared_clock, config.time_zone),
+                config.scheduler,
+            ),
+            state,
         })
     }
 
@@ -99,14 +167,57 @@ impl Server {
 
     /// Takes no more requests, finishes those in flight, and ends.
     pub async fn stop(self) {
+        // An open socket would be waited for like a request.
+        if timeout(SOCKETS_WAIT_MAX, self.roster.close())
+            .await
+            .is_err()
+        {
+            log::warn!("some sockets are still open");
+        }
         self.handle.stop(true).await;
         match self.serving.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::warn!("the server ended with an error: {error}"),
             Err(error) => log::warn!("the server ended with an error: {error}"),
         }
-        self.clock_keeper.abort();
+        self.agenda.end().await;
+        self.state.imports.finish(IMPORTS_GRACE).await;
+        for task in self.tasks {
+            task.abort();
+        }
         log::info!("stopped");
+    }
+}
+
+impl Agenda {
+    fn begin(runner: Runner, scheduler: Scheduler, use_of_it: SchedulerUse) -> Self {
+        let stop_schedules = CancellationToken::new();
+        let (watch, scheduling) = match use_of_it {
+            SchedulerUse::Off => (Watch::OwnOrders, None),
+            SchedulerUse::On => {
+                let schedules = vec![auto_transfer::schedule(&runner)];
+                let serving = scheduler.serve(schedules, stop_schedules.clone());
+                (Watch::All, Some(tokio::spawn(serving)))
+            }
+        };
+        Self {
+            running: tokio::spawn(runner.clone().serve(watch)),
+            runner,
+            stop_schedules,
+            scheduling,
+        }
+    }
+
+    /// What is under way ends with its batch; others go on with the rest.
+    async fn end(self) {
+        self.stop_schedules.cancel();
+        self.runner.stop();
+        let grace = Duration::from_secs(SHUTDOWN_GRACE_SECONDS);
+        for task in self.scheduling.into_iter().chain([self.running]) {
+            if timeout(grace, task).await.is_err() {
+                log::warn!("scheduled work did not end in time; another process goes on with it");
+            }
+        }
     }
 }
 
@@ -132,6 +243,7 @@ fn serve(
             )
             .default_service(web::to(routes::no_such_route))
     })
+    .on_connect(|connection, _| drop_when_unacknowledged(connection))
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(REQUEST_HEAD_WAIT_MAX)
     .shutdown_timeout(SHUTDOWN_GRACE_SECONDS)
@@ -141,6 +253,20 @@ fn serve(
     }
     Ok(server.listen(listener)?.run())
 }
+
+#[cfg(target_os = "linux")]
+fn drop_when_unacknowledged(connection: &dyn Any) {
+    let Some(connection) = connection.downcast_ref::<TcpStream>() else {
+        return;
+    };
+    let set = SockRef::from(connection).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+    if let Err(error) = set {
+        log::debug!("a connection has no time-out of the system: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn drop_when_unacknowledged(_connection: &dyn Any) {}
 
 /// Brings the schema of the configured database up to date; answers how many migrations were run.
 ///

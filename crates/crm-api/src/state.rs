@@ -8,8 +8,13 @@ use shared::domain::UtcTimestamp;
 use crate::assignment::Telling;
 use crate::auth::password::Passwords;
 use crate::auth::token::Tokens;
+use crate::auto_transfer::Runner;
+use crate::client_address::TrustedProxies;
 use crate::config::PhoneDisplay;
+use crate::idempotency::Fingerprints;
+use crate::imports::ImportRunner;
 use crate::metrics::Metrics;
+use crate::push::{Limits, Roster};
 
 /// What every handler may use.
 pub(crate) struct AppState {
@@ -18,10 +23,20 @@ pub(crate) struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
+    pub(crate) fingerprints: Fingerprints,
     pub(crate) telling: Telling,
+    pub(crate) imports: ImportRunner,
     /// How phone numbers look in the `notificationData` of answers.
     pub(crate) notification_data_phone: PhoneDisplay,
-    pub(crate) metrics: Metrics,
+    /// How many customers one person may have.
+    pub(crate) customers_per_person_max: u32,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Does the runs of transfer rules that somebody orders.
+    pub(crate) transfer_runner: Runner,
+    /// Who has sockets open in this process.
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) socket_limits: Limits,
 }
 
 impl AppState {

@@ -11,6 +11,27 @@ pub enum Act {
     AssignFromPool,
     /// Enter a customer, as one's own.
     CreateCustomers,
+    /// Take customers out of the public pool for oneself.
+    ClaimCustomers,
+    /// Put customers back into the public pool; others than one's own only with
+    /// [`Self::ReleaseAnyCustomer`].
+    ReleaseCustomers,
+    /// Put customers of others back into the public pool.
+    ReleaseAnyCustomer,
+    /// Write down what was said and done with a customer.
+    FollowUp,
+    /// Enter many customers at once, from a file, for anybody.
+    ImportCustomers,
+    /// See what became of the files that others have imported.
+    SeeImportsOfOthers,
+    /// Keep a customer from being released or moved by rule, and let it go again.
+    FreezeCustomers,
+    /// Remove a customer and what is known of them.
+    DeleteCustomers,
+    /// See who did what with a customer.
+    ReadOperationLogs,
+    /// Write and run the rules by which leads move on.
+    ManageTransferRules,
     /// See every customer, not only those assigned to or created by oneself.
     SeeAllCustomers,
     /// Enter and change members, and see their whole phone numbers.
@@ -19,7 +40,7 @@ pub enum Act {
     RevokeMembers,
     /// Create, change and deactivate users, and tie them to their identities on the platforms.
     ManageUsers,
-    /// Say which kinds go out on which channels.
+    /// Say which kinds go out on which channels, and in which words.
     ManageRoutes,
     /// See what waits for delivery, what failed and why.
     ReadOutbox,
@@ -33,6 +54,16 @@ impl Act {
         Self::AssignCustomers,
         Self::AssignFromPool,
         Self::CreateCustomers,
+        Self::ClaimCustomers,
+        Self::ReleaseCustomers,
+        Self::ReleaseAnyCustomer,
+        Self::FollowUp,
+        Self::ImportCustomers,
+        Self::SeeImportsOfOthers,
+        Self::FreezeCustomers,
+        Self::DeleteCustomers,
+        Self::ReadOperationLogs,
+        Self::ManageTransferRules,
         Self::SeeAllCustomers,
         Self::ManageMembers,
         Self::RevokeMembers,
@@ -46,11 +77,25 @@ impl Act {
     const fn roles(self) -> &'static [Role] {
         use Role::{Admin, Dispatch, Employee, Manager, Operator};
         match self {
-            Self::AssignCustomers | Self::ManageMembers => &[Admin, Manager, Operator],
-            Self::AssignFromPool | Self::RevokeMembers => &[Admin, Manager],
-            Self::CreateCustomers => &[Admin, Manager, Operator, Dispatch, Employee],
+            Self::AssignCustomers
+            | Self::ReleaseAnyCustomer
+            | Self::ImportCustomers
+            | Self::ManageMembers => &[Admin, Manager, Operator],
+            Self::AssignFromPool | Self::ManageTransferRules | Self::RevokeMembers => {
+                &[Admin, Manager]
+            }
+            Self::CreateCustomers
+            | Self::ClaimCustomers
+            | Self::ReleaseCustomers
+            | Self::FollowUp => &[Admin, Manager, Operator, Dispatch, Employee],
             Self::SeeAllCustomers => &[Admin, Manager, Operator, Dispatch],
-            Self::ManageUsers | Self::ManageRoutes | Self::RepairOutbox => &[Admin],
+            Self::SeeImportsOfOthers
+            | Self::FreezeCustomers
+            | Self::DeleteCustomers
+            | Self::ReadOperationLogs
+            | Self::ManageUsers
+            | Self::ManageRoutes
+            | Self::RepairOutbox => &[Admin],
             Self::ReadOutbox => &[Admin, Manager],
         }
     }
@@ -66,6 +111,16 @@ impl Act {
             Self::AssignCustomers => "没有权限分配客户",
             Self::AssignFromPool => "没有权限从公海分配客户",
             Self::CreateCustomers => "没有权限创建客户",
+            Self::ClaimCustomers => "没有权限领取客户",
+            Self::ReleaseCustomers => "没有权限释放客户",
+            Self::ReleaseAnyCustomer => "没有权限释放他人的客户",
+            Self::FollowUp => "没有权限添加跟进记录",
+            Self::ImportCustomers => "没有权限导入客户",
+            Self::SeeImportsOfOthers => "没有权限查看他人的导入记录",
+            Self::FreezeCustomers => "没有权限冻结客户",
+            Self::DeleteCustomers => "没有权限删除客户",
+            Self::ReadOperationLogs => "没有权限查看操作日志",
+            Self::ManageTransferRules => "没有权限管理线索流转规则",
             Self::SeeAllCustomers => "没有权限查看全部客户",
             Self::ManageMembers => "没有权限管理会员",
             Self::RevokeMembers => "没有权限撤销会员",
@@ -88,6 +143,16 @@ mod tests {
             (Act::AssignCustomers, "yyy--"),
             (Act::AssignFromPool, "yy---"),
             (Act::CreateCustomers, "yyyyy"),
+            (Act::ClaimCustomers, "yyyyy"),
+            (Act::ReleaseCustomers, "yyyyy"),
+            (Act::ReleaseAnyCustomer, "yyy--"),
+            (Act::FollowUp, "yyyyy"),
+            (Act::ImportCustomers, "yyy--"),
+            (Act::SeeImportsOfOthers, "y----"),
+            (Act::FreezeCustomers, "y----"),
+            (Act::DeleteCustomers, "y----"),
+            (Act::ReadOperationLogs, "y----"),
+            (Act::ManageTransferRules, "yy---"),
             (Act::SeeAllCustomers, "yyyy-"),
             (Act::ManageMembers, "yyy--"),
             (Act::RevokeMembers, "yy---"),

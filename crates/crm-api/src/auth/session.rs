@@ -1,5 +1,7 @@
 //! Who asks, and until when their tokens are good.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use shared::db::schema::users;
 use shared::db::{DbConnection, DbError, WriteTransaction};
@@ -55,6 +57,27 @@ pub fn user_of(
         .first(connection)
         .optional()?;
     Ok(found.map(|(id, name, role)| CurrentUser { id, name, role }))
+}
+
+/// The present token epochs of those of these users who may log in at all.
+///
+/// # Errors
+/// What the database says.
+pub fn present_epochs(
+    connection: &mut DbConnection,
+    users: &[UserId],
+) -> Result<BTreeMap<UserId, i32>, DbError> {
+    let mut epochs = BTreeMap::new();
+    // A statement takes 32,766 values at most.
+    for chunk in users.chunks(1_000) {
+        let found: Vec<(UserId, i32)> = users::table
+            .filter(users::id.eq_any(chunk))
+            .filter(users::active.eq(true))
+            .select((users::id, users::token_epoch))
+            .load(connection)?;
+        epochs.extend(found);
+    }
+    Ok(epochs)
 }
 
 /// What to compare a login with.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDateTime};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,26 @@ pub struct Claims {
     pub iat: i64,
     /// When it ends, in seconds since 1970.
     pub exp: i64,
+}
+
+impl Claims {
+    /// Those of a token of this user that ends at `ends_at`.
+    pub fn until(user: UserId, epoch: i32, now: UtcTimestamp, ends_at: UtcTimestamp) -> Self {
+        Self {
+            sub: user,
+            epoch,
+            iat: seconds(now),
+            exp: seconds(ends_at),
+        }
+    }
+
+    /// When the token ends.
+    pub fn ends_at(&self) -> UtcTimestamp {
+        DateTime::from_timestamp(self.exp, 0).map_or_else(
+            || UtcTimestamp::from_naive_utc(NaiveDateTime::MAX),
+            UtcTimestamp::from,
+        )
+    }
 }
 
 /// A token that is not good: forged, over its time, or not a token.
@@ -62,12 +83,7 @@ impl Tokens {
         epoch: i32,
         now: UtcTimestamp,
     ) -> Result<String, jsonwebtoken::errors::Error> {
-        let claims = Claims {
-            sub: user.clone(),
-            epoch,
-            iat: seconds(now),
-            exp: seconds(now.after(LIFETIME)),
-        };
+        let claims = Claims::until(user.clone(), epoch, now, now.after(LIFETIME));
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
     }
 
@@ -92,8 +108,6 @@ fn seconds(moment: UtcTimestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
 
     fn now() -> UtcTimestamp {

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::{App, UserId, UtcTimestamp};
 use utoipa::ToSchema;
 
+use crate::change::Answer;
 use crate::envelope::{self, Envelope};
 use crate::error::ApiError;
 use crate::extract::{Caller, JsonBody, id_in_path};
@@ -68,27 +69,23 @@ pub(crate) async fn put(
     let (user, app) = (user_id(&path.0)?, app(&path.1)?);
     let external_id = external_id(body.external_id)?;
     let now = state.now();
-    let bindings = state
-        .database
-        .write(move |transaction| {
-            let Caller {
-                user: actor,
-                request_id,
-            } = &caller;
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
             users::put_binding(
                 transaction,
                 &user,
                 &app,
                 &external_id,
-                actor,
-                request_id,
+                &actor,
+                &request_id,
                 now,
             )?;
-            users::bindings_of(transaction.connection(), &user)
+            let bindings = users::bindings_of(transaction.connection(), &user)?;
+            let bindings: Vec<BindingView> = bindings.into_iter().map(Into::into).collect();
+            Answer::ok("绑定成功", bindings)
         })
-        .await?;
-    let bindings: Vec<BindingView> = bindings.into_iter().map(Into::into).collect();
-    Ok(envelope::ok("绑定成功", bindings))
+        .await
 }
 
 /// Unties a user.
@@ -102,20 +99,13 @@ pub(crate) async fn remove(
 ) -> Result<HttpResponse, ApiError> {
     let (user, app) = (user_id(&path.0)?, app(&path.1)?);
     let now = state.now();
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
     state
-        .database
-        .write(move |transaction| {
-            users::remove_binding(
-                transaction,
-                &user,
-                &app,
-                &caller.user,
-                &caller.request_id,
-                now,
-            )
+        .change(&caller, move |transaction| {
+            users::remove_binding(transaction, &user, &app, &actor, &request_id, now)?;
+            Answer::ok("解绑成功", None::<bool>)
         })
-        .await?;
-    Ok(envelope::ok("解绑成功", None::<bool>))
+        .await
 }
 
 fn user_id(text: &str) -> Result<UserId, ApiError> {

@@ -31,6 +31,7 @@ fn text(cause: &Cause, zone: Tz) -> String {
         Cause::Sent { at } => format!("已于 {} 发送成功", time(at)),
         Cause::PresumedSent { at } => format!("平台未答复，推定已于 {} 送达", time(at)),
         Cause::NotDue { until } => format!("未到发送时间，将于 {} 发送", time(until)),
+        Cause::DoNotDisturb { until } => format!("接收人免打扰，将于 {} 发送", time(until)),
         Cause::WaitsForRetry {
             until,
             attempts,
@@ -71,7 +72,13 @@ fn text(cause: &Cause, zone: Tz) -> String {
         Cause::NoSubscription => "接收人的订阅次数已用完".to_owned(),
         Cause::RouteOff => "该类通知的渠道已关闭".to_owned(),
         Cause::NothingToDo { reason } => format!("无需发送{}", because(reason)),
-        Cause::Superseded { .. } => "已被后来的消息取代".to_owned(),
+        Cause::Superseded {
+            message, reason, ..
+        } => {
+            let by = message.as_ref().map(|id| format!(" {id} "));
+            let by = by.unwrap_or_else(|| "后来的变更".to_owned());
+            format!("发送前已被{by}取代{}", because(reason))
+        }
         Cause::Cancelled { by, reason, .. } => format!(
             "已被 {} 取消{}",
             by.as_deref().unwrap_or("操作员"),
@@ -109,6 +116,7 @@ fn fix(cause: &Cause) -> Option<&'static str> {
     match cause {
         Cause::Sent { .. }
         | Cause::NotDue { .. }
+        | Cause::DoNotDisturb { .. }
         | Cause::WaitsForRetry { .. }
         | Cause::Leased { .. }
         | Cause::BehindSameRecipient { .. }

@@ -41,6 +41,7 @@ pub(crate) async fn ready(state: State) -> Result<HttpResponse, ApiError> {
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn figures(state: State) -> Result<HttpResponse, ApiError> {
+    state.metrics.show_sockets(state.roster.sockets());
     let text = state
         .metrics
         .render(&state.database, state.now())

@@ -5,6 +5,7 @@ use shared::members::{self as shared_members, Member, MemberStatus};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::policy::Act;
+use crate::change::Answer;
 use crate::config::PhoneDisplay;
 use crate::envelope::{self, Envelope, Page};
 use crate::error::ApiError;
@@ -217,16 +218,13 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let new = new_member(&body)?;
     let now = state.now();
-    let member = state
-        .database
-        .write(move |transaction| {
-            members::create(transaction, &new, &caller.user, &caller.request_id, now)
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
+            let member = members::create(transaction, &new, &actor, &request_id, now)?;
+            Answer::created("会员创建成功", MemberView::new(member, PhoneDisplay::Full))
         })
-        .await?;
-    Ok(envelope::created(
-        "会员创建成功",
-        MemberView::new(member, PhoneDisplay::Full),
-    ))
+        .await
 }
 
 /// Lists members, newest first; phone numbers masked.
@@ -299,23 +297,13 @@ pub(crate) async fn change(
     let id: MemberId = id_in_path(&id, NO_SUCH_MEMBER)?;
     let changes = changes(&body)?;
     let now = state.now();
-    let member = state
-        .database
-        .write(move |transaction| {
-            members::change(
-                transaction,
-                &id,
-                changes,
-                &caller.user,
-                &caller.request_id,
-                now,
-            )
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
+            let member = members::change(transaction, &id, changes, &actor, &request_id, now)?;
+            Answer::ok("会员更新成功", MemberView::new(member, PhoneDisplay::Full))
         })
-        .await?;
-    Ok(envelope::ok(
-        "会员更新成功",
-        MemberView::new(member, PhoneDisplay::Full),
-    ))
+        .await
 }
 
 /// Ends a membership. One that has ended stays as it is.
@@ -328,16 +316,13 @@ pub(crate) async fn revoke(
 ) -> Result<HttpResponse, ApiError> {
     let id: MemberId = id_in_path(&id, NO_SUCH_MEMBER)?;
     let now = state.now();
-    let member = state
-        .database
-        .write(move |transaction| {
-            members::revoke(transaction, &id, &caller.user, &caller.request_id, now)
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
+            let member = members::revoke(transaction, &id, &actor, &request_id, now)?;
+            Answer::ok("会员已撤销", MemberView::new(member, PhoneDisplay::Full))
         })
-        .await?;
-    Ok(envelope::ok(
-        "会员已撤销",
-        MemberView::new(member, PhoneDisplay::Full),
-    ))
+        .await
 }
 
 const NUMBER_CHARACTERS_MAX: usize = 64;

@@ -5,17 +5,35 @@ pub(crate) mod assignment_history;
 pub(crate) mod auth;
 pub(crate) mod bindings;
 mod cause_text;
+pub(crate) mod customer_change;
+pub(crate) mod customer_freeze;
 pub(crate) mod customers;
+pub(crate) mod follow_ups;
 pub(crate) mod health;
+pub(crate) mod imports;
+pub(crate) mod inbox_page;
+pub(crate) mod lead_transfer_insight;
+pub(crate) mod lead_transfer_records;
+mod lead_transfer_rule_body;
+pub(crate) mod lead_transfer_rules;
+pub(crate) mod lead_transfer_runs;
 pub(crate) mod members;
 pub(crate) mod message_filter;
+pub(crate) mod named_customers;
 pub(crate) mod notification_routes;
+pub(crate) mod notification_settings;
+pub(crate) mod notification_socket;
+pub(crate) mod notification_templates;
 pub(crate) mod notifications;
+pub(crate) mod operation_logs;
 pub(crate) mod outbox;
 pub(crate) mod outbox_channels;
 pub(crate) mod outbox_insight;
 pub(crate) mod outbox_repair;
+pub(crate) mod public_pool;
+pub(crate) mod release;
 pub(crate) mod users;
+pub(crate) mod website_leads;
 pub(crate) mod wecom;
 
 use actix_web::Route;
@@ -23,13 +41,15 @@ use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 
-use crate::access::Access::{self, AnyUser, Public};
+use crate::access::Access::{self, AnyUser, Public, Socket};
 use crate::access::authorize;
 use crate::auth::policy::Act::{
-    AssignCustomers, AssignFromPool, CreateCustomers, ManageMembers, ManageRoutes, ManageUsers,
-    ReadOutbox, RepairOutbox, RevokeMembers,
+    AssignCustomers, AssignFromPool, ClaimCustomers, CreateCustomers, DeleteCustomers, FollowUp,
+    FreezeCustomers, ImportCustomers, ManageMembers, ManageRoutes, ManageTransferRules,
+    ManageUsers, ReadOperationLogs, ReadOutbox, ReleaseCustomers, RepairOutbox, RevokeMembers,
 };
 use crate::error::ApiError;
+use crate::extract::{BODY_BYTES_MAX, BodyLimit};
 
 /// One URL and method.
 #[derive(Debug)]
@@ -40,6 +60,8 @@ pub struct Endpoint {
     pub path: &'static str,
     /// For whom. Checked before the handler runs.
     pub access: Access,
+    /// The largest body it takes, in bytes.
+    body_bytes_max: usize,
     handler: fn() -> Route,
 }
 
@@ -65,10 +87,22 @@ const fn url(
     access: Access,
     handler: fn() -> Route,
 ) -> Endpoint {
+    url_taking(method, path, access, BODY_BYTES_MAX, handler)
+}
+
+/// For an endpoint whose bodies may be larger, or must be smaller, than elsewhere.
+const fn url_taking(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    body_bytes_max: usize,
+    handler: fn() -> Route,
+) -> Endpoint {
     Endpoint {
         method,
         path,
         access,
+        body_bytes_max,
         handler,
     }
 }
@@ -79,6 +113,10 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/healthz",                                    Public,               || web::to(health::alive)),
     url(GET,    "/readyz",                                     Public,               || web::to(health::ready)),
     url(GET,    "/metrics",                                    Public,               || web::to(health::figures)),
+
+    url(GET,    "/inbox",                                      Public,               || web::to(inbox_page::page)),
+    url(GET,    "/inbox/inbox.js",                             Public,               || web::to(inbox_page::script)),
+    url(GET,    "/inbox/inbox.css",                            Public,               || web::to(inbox_page::style)),
 
     url(POST,   "/api/auth/login",                             Public,               || web::to(auth::login)),
     url(POST,   "/api/auth/logout",                            AnyUser,              || web::to(auth::logout)),
@@ -97,11 +135,45 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/api/customers/enums",                        Public,               || web::to(customers::enums)),
     url(GET,    "/api/customers/assignable-users",             may(AssignCustomers), || web::to(users::assignable)),
     url(POST,   "/api/customers/batch-assign",                 may(AssignCustomers), || web::to(assignment::batch)),
+    url_taking(POST, "/api/customers/import",                  may(ImportCustomers), imports::FILE_BYTES_MAX, || web::to(imports::import)),
+    url_taking(POST, "/api/customers/website-lead",            Public, website_leads::FORM_BYTES_MAX, || web::to(website_leads::receive)),
+    url(POST,   "/api/customers/batch-release-to-pool",        may(ReleaseCustomers), || web::to(release::batch)),
+    url(GET,    "/api/customers/my-customer-count",            AnyUser,              || web::to(public_pool::my_count)),
+    url(GET,    "/api/customers/public-pool",                  AnyUser,              || web::to(public_pool::list)),
+    url(GET,    "/api/customers/public-pool/statistics",       AnyUser,              || web::to(public_pool::statistics)),
+    url(POST,   "/api/customers/public-pool/claim",            may(ClaimCustomers),  || web::to(public_pool::claim)),
     url(POST,   "/api/customers/public-pool/assign",           may(AssignFromPool),  || web::to(assignment::from_pool)),
     url(PATCH,  "/api/customers/miniprogram/{id}/assign",      may(AssignCustomers), || web::to(assignment::mini_program)),
+    url(POST,   "/api/customers/miniprogram/{id}/release-to-pool", may(ReleaseCustomers), || web::to(release::mini_program)),
     url(GET,    "/api/customers/{id}",                         AnyUser,              || web::to(customers::show)),
+    url(PATCH,  "/api/customers/{id}",                         AnyUser,              || web::to(customer_change::change)),
+    url(DELETE, "/api/customers/{id}",                         may(DeleteCustomers), || web::to(customer_change::remove)),
     url(PATCH,  "/api/customers/{id}/assign",                  may(AssignCustomers), || web::to(assignment::single)),
     url(GET,    "/api/customers/{id}/assignments",             AnyUser,              || web::to(assignment_history::list)),
+    url(POST,   "/api/customers/{id}/follow-ups",              may(FollowUp),        || web::to(follow_ups::add)),
+    url(GET,    "/api/customers/{id}/follow-ups",              AnyUser,              || web::to(follow_ups::list)),
+    url(PATCH,  "/api/customers/{id}/freeze",                  may(FreezeCustomers), || web::to(customer_freeze::freeze)),
+    url(PATCH,  "/api/customers/{id}/unfreeze",                may(FreezeCustomers), || web::to(customer_freeze::unfreeze)),
+    url(GET,    "/api/customers/{id}/operation-logs",          may(ReadOperationLogs), || web::to(operation_logs::list)),
+    url(POST,   "/api/customers/{id}/release-to-pool",         may(ReleaseCustomers), || web::to(release::single)),
+    url(GET,    "/api/customers/{id}/public-pool-logs",        AnyUser,              || web::to(public_pool::logs)),
+
+    url(GET,    "/api/lead-transfer/rules",                    may(ManageTransferRules), || web::to(lead_transfer_rules::list)),
+    url(POST,   "/api/lead-transfer/rules",                    may(ManageTransferRules), || web::to(lead_transfer_rules::create)),
+    url(GET,    "/api/lead-transfer/rules/{id}",               may(ManageTransferRules), || web::to(lead_transfer_rules::show)),
+    url(PATCH,  "/api/lead-transfer/rules/{id}",               may(ManageTransferRules), || web::to(lead_transfer_rules::change)),
+    url(DELETE, "/api/lead-transfer/rules/{id}",               may(ManageTransferRules), || web::to(lead_transfer_rules::remove)),
+    url(PATCH,  "/api/lead-transfer/rules/{id}/toggle",        may(ManageTransferRules), || web::to(lead_transfer_rules::toggle)),
+    url(GET,    "/api/lead-transfer/rules/{id}/predict",       may(ManageTransferRules), || web::to(lead_transfer_insight::predict)),
+    url(POST,   "/api/lead-transfer/execute-now",              may(ManageTransferRules), || web::to(lead_transfer_runs::execute_now)),
+    url(GET,    "/api/lead-transfer/runs",                     may(ManageTransferRules), || web::to(lead_transfer_runs::list)),
+    url(GET,    "/api/lead-transfer/runs/{id}",                may(ManageTransferRules), || web::to(lead_transfer_runs::show)),
+    url(GET,    "/api/lead-transfer/records",                  may(ManageTransferRules), || web::to(lead_transfer_records::list)),
+    url(GET,    "/api/lead-transfer/statistics",               may(ManageTransferRules), || web::to(lead_transfer_records::statistics)),
+    url(GET,    "/api/lead-transfer/user-statistics/{userId}", may(ManageTransferRules), || web::to(lead_transfer_records::user_statistics)),
+    url(GET,    "/api/lead-transfer/explain/{customerId}",     may(ManageTransferRules), || web::to(lead_transfer_insight::explain)),
+
+    url(GET,    "/api/imports/{id}",                           may(ImportCustomers), || web::to(imports::show)),
 
     url(GET,    "/api/members",                                AnyUser,              || web::to(members::list)),
     url(POST,   "/api/members/create",                         may(ManageMembers),   || web::to(members::create)),
@@ -113,9 +185,20 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/api/notifications/unread-count",             AnyUser,              || web::to(notifications::unread_count)),
     url(PUT,    "/api/notifications/mark-read",                AnyUser,              || web::to(notifications::mark_read)),
     url(PUT,    "/api/notifications/mark-all-read",            AnyUser,              || web::to(notifications::mark_all_read)),
+    url(GET,    "/api/notifications/settings",                 AnyUser,              || web::to(notification_settings::show)),
+    url(PUT,    "/api/notifications/settings",                 AnyUser,              || web::to(notification_settings::put)),
+    url(GET,    "/api/notifications/stats",                    AnyUser,              || web::to(notifications::stats)),
+    url(GET,    "/api/notifications/ws",                       Socket,               || web::to(notification_socket::open)),
+    url(POST,   "/api/notifications/ws-ticket",                AnyUser,              || web::to(notification_socket::issue_ticket)),
+    url(DELETE, "/api/notifications/{id}",                     AnyUser,              || web::to(notifications::delete)),
 
     url(GET,    "/api/notification-routes",                    may(ManageRoutes),    || web::to(notification_routes::list)),
     url(PUT,    "/api/notification-routes/{kind}/{channel}",   may(ManageRoutes),    || web::to(notification_routes::put)),
+    url(GET,    "/api/notification-routes/{kind}/{channel}/history", may(ManageRoutes), || web::to(notification_routes::history)),
+    url(GET,    "/api/notification-templates",                 may(ManageRoutes),    || web::to(notification_templates::list)),
+    url(GET,    "/api/notification-templates/{kind}",          may(ManageRoutes),    || web::to(notification_templates::show)),
+    url(PUT,    "/api/notification-templates/{kind}",          may(ManageRoutes),    || web::to(notification_templates::put)),
+    url(GET,    "/api/notification-templates/{kind}/history",  may(ManageRoutes),    || web::to(notification_templates::history)),
 
     url(GET,    "/api/outbox",                                 may(ReadOutbox),      || web::to(outbox::list)),
     url(GET,    "/api/outbox/stats",                           may(ReadOutbox),      || web::to(outbox::stats)),
@@ -147,6 +230,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
     for path in paths {
         let mut resource = web::resource(path);
         let mut methods: Vec<&str> = Vec::new();
+        let mut body_bytes_max = 0;
         for endpoint in URL_TABLE.iter().filter(|endpoint| endpoint.path == path) {
             let access = endpoint.access;
             let route = (endpoint.handler)()
@@ -154,9 +238,14 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .wrap(from_fn(move |request, next: Next<_>| {
                     authorize(access, request, next)
                 }));
+            // Where a path has several methods, the largest body of any of them passes.
+            body_bytes_max = body_bytes_max.max(endpoint.body_bytes_max);
             resource = resource.route(route);
             methods.push(endpoint.method.as_str());
         }
+        resource = resource
+            .app_data(web::PayloadConfig::new(body_bytes_max))
+            .app_data(BodyLimit(body_bytes_max));
         let allow = methods.join(", ");
         service.service(resource.default_service(web::to(move || {
             let allow = allow.clone();
@@ -223,8 +312,12 @@ mod tests {
                 "/healthz",
                 "/readyz",
                 "/metrics",
+                "/inbox",
+                "/inbox/inbox.js",
+                "/inbox/inbox.css",
                 "/api/auth/login",
-                "/api/customers/enums"
+                "/api/customers/enums",
+                "/api/customers/website-lead",
             ]
         );
     }

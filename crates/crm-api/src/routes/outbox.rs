@@ -61,6 +61,9 @@ pub(crate) struct MessageView {
     #[schema(value_type = Option<String>, format = DateTime)]
     delivered_at: Option<UtcTimestamp>,
     delivery_error: Option<String>,
+    /// The message that took its place.
+    #[schema(value_type = Option<String>)]
+    superseded_by: Option<OutboxMessageId>,
 }
 
 impl From<Message> for MessageView {
@@ -92,6 +95,7 @@ impl From<Message> for MessageView {
             finished_at: message.finished_at,
             delivered_at: message.delivered_at,
             delivery_error: message.delivery_error,
+            superseded_by: message.superseded_by,
         }
     }
 }

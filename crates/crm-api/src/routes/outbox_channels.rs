@@ -1,13 +1,13 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use shared::db::DbError;
-use shared::domain::{Channel, UtcTimestamp};
-use shared::operation_log::Actor;
+use shared::db::DbConnection;
+use shared::domain::{Channel, ChannelSet, UtcTimestamp};
 use shared::outbox::{
     self, ChannelSettings, Hold, HoldCause, REASON_CHARACTERS_MAX, UnknownOutcomePolicy,
 };
 use utoipa::ToSchema;
 
+use crate::change::Answer;
 use crate::envelope::{self, Envelope};
 use crate::error::ApiError;
 use crate::extract::{Caller, JsonBody};
@@ -92,7 +92,11 @@ impl From<Hold> for HoldView {
 #[utoipa::path(get, path = "/api/outbox/channels", tag = "outbox",
     responses((status = 200, body = Envelope<Vec<ChannelView>>)))]
 pub(crate) async fn list(state: State) -> Result<HttpResponse, ApiError> {
-    let channels = views(&state).await?;
+    let configured = state.telling.channels;
+    let channels = state
+        .database
+        .run(move |connection| views(connection, configured))
+        .await?;
     Ok(envelope::ok("获取成功", channels))
 }
 
@@ -107,12 +111,14 @@ pub(crate) async fn put(
 ) -> Result<HttpResponse, ApiError> {
     let settings = body.checked(channel_in_path(&channel)?)?;
     let channel = settings.channel;
-    let (actor, now) = (actor(&caller), state.now());
+    let (actor, now, configured) = (caller.actor(), state.now(), state.telling.channels);
     state
-        .database
-        .write(move |transaction| outbox::set_channel(transaction, &settings, &actor, now))
-        .await?;
-    Ok(envelope::ok("渠道设置已保存", view(&state, channel).await?))
+        .change(&caller, move |transaction| {
+            outbox::set_channel(transaction, &settings, &actor, now)?;
+            let view = view(transaction.connection(), channel, configured)?;
+            Answer::ok("渠道设置已保存", view)
+        })
+        .await
 }
 
 /// Stops a channel for all relays until somebody lifts the hold.
@@ -126,14 +132,14 @@ pub(crate) async fn hold(
 ) -> Result<HttpResponse, ApiError> {
     let channel = channel_in_path(&channel)?;
     let reason = required_text("reason", &body.reason, REASON_CHARACTERS_MAX)?;
-    let (actor, now) = (actor(&caller), state.now());
+    let (actor, now, configured) = (caller.actor(), state.now(), state.telling.channels);
     state
-        .database
-        .write(move |transaction| {
-            outbox::hold_by_operator(transaction, channel, &reason, &actor, now)
+        .change(&caller, move |transaction| {
+            outbox::hold_by_operator(transaction, channel, &reason, &actor, now)?;
+            let view = view(transaction.connection(), channel, configured)?;
+            Answer::ok("渠道已暂停发送", view)
         })
-        .await?;
-    Ok(envelope::ok("渠道已暂停发送", view(&state, channel).await?))
+        .await
 }
 
 /// Lifts a hold at once, whoever is behind it.
@@ -148,30 +154,27 @@ pub(crate) async fn lift(
 ) -> Result<HttpResponse, ApiError> {
     let channel = channel_in_path(&channel)?;
     let reason = required_text("reason", &body.reason, REASON_CHARACTERS_MAX)?;
-    let (actor, now) = (actor(&caller), state.now());
-    let lifted = state
-        .database
-        .write(move |transaction| {
-            outbox::lift_by_operator(transaction, channel, &reason, &actor, now)
+    let (actor, now, configured) = (caller.actor(), state.now(), state.telling.channels);
+    state
+        .change(&caller, move |transaction| {
+            if !outbox::lift_by_operator(transaction, channel, &reason, &actor, now)? {
+                return Err(ApiError::Conflict(format!("渠道 {channel} 没有暂停发送")));
+            }
+            let view = view(transaction.connection(), channel, configured)?;
+            Answer::ok("渠道已恢复发送", view)
         })
-        .await?;
-    if !lifted {
-        return Err(ApiError::Conflict(format!("渠道 {channel} 没有暂停发送")));
-    }
-    Ok(envelope::ok("渠道已恢复发送", view(&state, channel).await?))
+        .await
 }
 
-async fn views(state: &State) -> Result<Vec<ChannelView>, ApiError> {
-    let (settings, holds) = state
-        .database
-        .run(|connection| {
-            let settings = outbox::channel_settings(connection)?;
-            Ok::<_, DbError>((settings, outbox::holds(connection)?))
-        })
-        .await?;
+fn views(
+    connection: &mut DbConnection,
+    configured: ChannelSet,
+) -> Result<Vec<ChannelView>, ApiError> {
+    let settings = outbox::channel_settings(connection)?;
+    let holds = outbox::holds(connection)?;
     let views = settings.into_iter().map(|set| ChannelView {
         channel: set.channel,
-        configured: state.telling.channels.contains(set.channel),
+        configured: configured.contains(set.channel),
         unknown_outcome: set.unknown_outcome,
         concurrency: set.concurrency,
         rate_per_minute: set.rate_per_minute,
@@ -184,18 +187,18 @@ async fn views(state: &State) -> Result<Vec<ChannelView>, ApiError> {
     Ok(views.collect())
 }
 
-async fn view(state: &State, channel: Channel) -> Result<Option<ChannelView>, ApiError> {
-    let views = views(state).await?;
+fn view(
+    connection: &mut DbConnection,
+    channel: Channel,
+    configured: ChannelSet,
+) -> Result<Option<ChannelView>, ApiError> {
+    let views = views(connection, configured)?;
     Ok(views.into_iter().find(|view| view.channel == channel))
 }
 
 fn channel_in_path(text: &str) -> Result<Channel, ApiError> {
     text.parse()
         .map_err(|_| ApiError::NotFound("通知渠道不存在".to_owned()))
-}
-
-fn actor(caller: &Caller) -> Actor {
-    Actor::User(caller.user.id.clone())
 }
 
 impl ChannelBody {

@@ -1,8 +1,8 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use shared::db::DbConnection;
 use shared::domain::{OutboxMessageId, RepairId, UtcTimestamp};
-use shared::operation_log::Actor;
 use shared::outbox::{
     self, InvalidPayload, ListFilter, MatchingRepair, Payload, REASON_CHARACTERS_MAX, REPAIR_BATCH,
     RepairAct, RepairError, RepairOrder, Rest, RetryPolicy, UNDO_WINDOW, Undone, Wish,
@@ -10,6 +10,7 @@ use shared::outbox::{
 use utoipa::ToSchema;
 
 use super::message_filter::MessageFilter;
+use crate::change::Answer;
 use crate::envelope::{self, Envelope};
 use crate::error::ApiError;
 use crate::extract::{Caller, JsonBody, id_in_path};
@@ -87,9 +88,8 @@ pub(crate) async fn requeue(
     JsonBody(body): JsonBody<RepairBody>,
 ) -> Result<HttpResponse, ApiError> {
     let attempts = RetryPolicy::default().attempts_max;
-    let repaired = repair(&state, &caller, Wish::Requeue { attempts }, body).await?;
-    let message = format!("已重新排队 {} 条消息", repaired.changed);
-    Ok(envelope::ok(message, repaired))
+    let told = |changed| format!("已重新排队 {changed} 条消息");
+    repair(&state, &caller, Wish::Requeue { attempts }, body, told).await
 }
 
 /// Takes back pending or failed messages.
@@ -100,9 +100,8 @@ pub(crate) async fn cancel(
     caller: Caller,
     JsonBody(body): JsonBody<RepairBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let repaired = repair(&state, &caller, Wish::Cancel, body).await?;
-    let message = format!("已取消 {} 条消息", repaired.changed);
-    Ok(envelope::ok(message, repaired))
+    let told = |changed| format!("已取消 {changed} 条消息");
+    repair(&state, &caller, Wish::Cancel, body, told).await
 }
 
 /// Gives a failed, skipped or cancelled message another payload and requeues it.
@@ -129,12 +128,13 @@ pub(crate) async fn edit(
         attempts: RetryPolicy::default().attempts_max,
     };
     let order = order(&caller, wish, &body.reason)?;
-    let repaired = repair_chosen(&state, order, vec![id]).await?;
-    Ok(envelope::ok("消息内容已修改并重新排队", repaired))
+    let told = |_| "消息内容已修改并重新排队".to_owned();
+    repair_chosen(&state, &caller, order, vec![id], told).await
 }
 
 /// Puts the messages of a repair of the last 10 minutes back as they were, except those that have
-/// moved since.
+/// moved since. They may be a hundred thousand, so it is done in many transactions and takes no
+/// `Idempotency-Key`; the second time it is refused.
 #[utoipa::path(post, path = "/api/outbox/repairs/{id}/undo", tag = "outbox", params(("id" = String, Path)),
     responses((status = 200, body = Envelope<UndoneView>), (status = 404), (status = 409)))]
 pub(crate) async fn undo(
@@ -146,7 +146,7 @@ pub(crate) async fn undo(
     let mut total = Undone::default();
     loop {
         let (id, now) = (repair_id.clone(), state.now());
-        let (actor, request_id) = (actor(&caller), caller.request_id.clone());
+        let (actor, request_id) = (caller.actor(), caller.request_id.clone());
         let done = state
             .database
             .write(move |transaction| {
@@ -173,7 +173,8 @@ async fn repair(
     caller: &Caller,
     wish: Wish,
     body: RepairBody,
-) -> Result<RepairView, ApiError> {
+    told: fn(usize) -> String,
+) -> Result<HttpResponse, ApiError> {
     let order = order(caller, wish, &body.reason)?;
     match (body.ids, body.filter, body.expected_count) {
         (Some(ids), None, None) => {
@@ -183,10 +184,10 @@ async fn repair(
                     format!("ids 必须包含 1 到 {IDS_MAX} 个消息编号"),
                 ));
             }
-            repair_chosen(state, order, ids).await
+            repair_chosen(state, caller, order, ids, told).await
         }
         (None, Some(filter), Some(expected)) => {
-            repair_matching(state, order, filter.checked()?, expected).await
+            repair_matching(state, caller, order, filter.checked()?, expected, told).await
         }
         (None, Some(_), None) => Err(ApiError::invalid(
             "expectedCount",
@@ -203,48 +204,72 @@ fn order(caller: &Caller, wish: Wish, reason: &str) -> Result<RepairOrder, ApiEr
     Ok(RepairOrder {
         wish,
         reason: required_text("reason", reason, REASON_CHARACTERS_MAX)?,
-        actor: actor(caller),
+        actor: caller.actor(),
         request_id: Some(caller.request_id.clone()),
     })
 }
 
-fn actor(caller: &Caller) -> Actor {
-    Actor::User(caller.user.id.clone())
-}
-
 async fn repair_chosen(
     state: &State,
+    caller: &Caller,
     order: RepairOrder,
     ids: Vec<OutboxMessageId>,
-) -> Result<RepairView, ApiError> {
+    told: fn(usize) -> String,
+) -> Result<HttpResponse, ApiError> {
     let now = state.now();
-    let repaired = state
-        .database
-        .write(move |transaction| outbox::repair(transaction, &order, &ids, now))
-        .await?;
-    Ok(RepairView {
-        repair_id: repaired.repair,
-        changed: repaired.messages.len(),
-        undoable_until: now.after(UNDO_WINDOW),
-    })
+    state
+        .change(caller, move |transaction| {
+            let repaired = outbox::repair(transaction, &order, &ids, now)?;
+            let changed = repaired.messages.len();
+            let view = RepairView {
+                repair_id: repaired.repair,
+                changed,
+                undoable_until: now.after(UNDO_WINDOW),
+            };
+            Answer::ok(told(changed), view)
+        })
+        .await
 }
 
 async fn repair_matching(
     state: &State,
+    caller: &Caller,
     order: RepairOrder,
     filter: ListFilter,
     expected: usize,
-) -> Result<RepairView, ApiError> {
-    let act = order.wish.act();
-    check_filter(act, &filter)?;
-    let counted = filter.clone();
-    let matching = state
-        .database
-        .run(move |connection| outbox::count_repairable(connection, act, &counted))
-        .await?;
+    told: fn(usize) -> String,
+) -> Result<HttpResponse, ApiError> {
+    check_filter(order.wish.act(), &filter)?;
+    let now = state.now();
+    state
+        .change(caller, move |transaction| {
+            let act = order.wish.act();
+            check_matching(transaction.connection(), act, &filter, expected)?;
+            let mut run = MatchingRepair::begin(transaction, order, filter, expected, now)?;
+            while !run.is_done() {
+                run = run.next_batch(transaction, REPAIR_BATCH, now)?;
+            }
+            let view = RepairView {
+                repair_id: run.id().clone(),
+                changed: run.changed(),
+                undoable_until: now.after(UNDO_WINDOW),
+            };
+            Answer::ok(told(run.changed()), view)
+        })
+        .await
+}
+
+/// Whether as many messages match as the caller believes, and not too many.
+fn check_matching(
+    connection: &mut DbConnection,
+    act: RepairAct,
+    filter: &ListFilter,
+    expected: usize,
+) -> Result<(), ApiError> {
+    let matching = outbox::count_repairable(connection, act, filter)?;
     let matching = usize::try_from(matching).unwrap_or(usize::MAX);
     if matching > MATCHING_MAX {
-        return Err(ApiError::Unprocessable(format!(
+        return Err(ApiError::unprocessable(format!(
             "符合条件的消息有 {matching} 条，超过 {MATCHING_MAX} 条，请在服务器上使用命令 outbox-relay outbox {act} --all-matching"
         )));
     }
@@ -256,24 +281,7 @@ async fn repair_matching(
     if matching == 0 {
         return Err(ApiError::NotFound("没有符合条件的消息".to_owned()));
     }
-    let now = state.now();
-    let mut run = state
-        .database
-        .write(move |transaction| MatchingRepair::begin(transaction, order, filter, matching, now))
-        .await?;
-    let mut changed_at = now;
-    while !run.is_done() {
-        changed_at = state.now();
-        run = state
-            .database
-            .write(move |transaction| run.next_batch(transaction, REPAIR_BATCH, changed_at))
-            .await?;
-    }
-    Ok(RepairView {
-        repair_id: run.id().clone(),
-        changed: run.changed(),
-        undoable_until: changed_at.after(UNDO_WINDOW),
-    })
+    Ok(())
 }
 
 fn check_filter(act: RepairAct, filter: &ListFilter) -> Result<(), ApiError> {

@@ -5,6 +5,7 @@ use shared::domain::{Phone, Role, UserId, UtcTimestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::password;
+use crate::change::Answer;
 use crate::envelope::{self, Envelope, Page};
 use crate::error::ApiError;
 use crate::extract::{Caller, JsonBody, QueryOf, given, id_in_path};
@@ -166,13 +167,13 @@ pub(crate) async fn create(
         password_hash: hash_of_new(&state, body.password).await?,
     };
     let now = state.now();
-    let user = state
-        .database
-        .write(move |transaction| {
-            users::create(transaction, new, &caller.user, &caller.request_id, now)
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
+            let user = users::create(transaction, new, &actor, &request_id, now)?;
+            Answer::created("用户创建成功", UserView::from(user))
         })
-        .await?;
-    Ok(envelope::created("用户创建成功", UserView::from(user)))
+        .await
 }
 
 /// One user.
@@ -216,20 +217,13 @@ pub(crate) async fn change(
         changes.password_hash = Some(hash_of_new(&state, password).await?);
     }
     let now = state.now();
-    let user = state
-        .database
-        .write(move |transaction| {
-            users::update(
-                transaction,
-                &id,
-                &changes,
-                &caller.user,
-                &caller.request_id,
-                now,
-            )
+    let (actor, request_id) = (caller.user.clone(), caller.request_id.clone());
+    state
+        .change(&caller, move |transaction| {
+            let user = users::update(transaction, &id, &changes, &actor, &request_id, now)?;
+            Answer::ok("用户更新成功", UserView::from(user))
         })
-        .await?;
-    Ok(envelope::ok("用户更新成功", UserView::from(user)))
+        .await
 }
 
 /// Everybody who may be given customers, by name.

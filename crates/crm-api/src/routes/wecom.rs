@@ -4,8 +4,10 @@ use shared::domain::Channel;
 use shared::outbox::{self, Backlog, Status};
 use utoipa::ToSchema;
 
-use crate::envelope::{self, Envelope};
+use crate::change::Answer;
+use crate::envelope::Envelope;
 use crate::error::ApiError;
+use crate::extract::Caller;
 use crate::state::State;
 
 /// How the queue stands at the moment.
@@ -45,18 +47,14 @@ impl QueueStatistics {
 /// Makes the relays look for due messages at once, and tells how the WeCom queue stands.
 #[utoipa::path(post, path = "/api/wecom/process-queue", tag = "wecom",
     responses((status = 200, body = Envelope<QueueView>)))]
-pub(crate) async fn process_queue(state: State) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn process_queue(state: State, caller: Caller) -> Result<HttpResponse, ApiError> {
     let now = state.now();
-    let statistics = state
-        .database
-        .write(move |transaction| {
+    state
+        .change(&caller, move |transaction| {
             transaction.wake_relays()?;
             let backlog = outbox::backlog(transaction.connection(), now)?;
-            Ok::<_, ApiError>(QueueStatistics::of(&backlog))
+            let statistics = QueueStatistics::of(&backlog);
+            Answer::ok("已通知发送程序处理队列", QueueView { statistics })
         })
-        .await?;
-    Ok(envelope::ok(
-        "已通知发送程序处理队列",
-        QueueView { statistics },
-    ))
+        .await
 }
