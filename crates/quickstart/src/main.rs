@@ -84,11 +84,12 @@ async fn show(pair: &Pair) -> anyhow::Result<()> {
     say(&format!(
         "\n驿站 Yizhan is running.\n\n  \
          phones   {sandbox}/   (what has arrived on WeChat)\n  \
+         inbox    {api}/inbox   (what staff see; log in as xiaoli)\n  \
          API      {api}/docs\n  \
          relay    {}/metrics\n\n  \
          logins   admin, manager, xiaoli, xiaowang, xiaozhang; password {}\n\n\
          {delivery}\n\n\
-         Assign the same lead to somebody else and watch the phone:\n\n  {}",
+         Assign the same lead to somebody else and watch the phone, and the inbox:\n\n  {}",
         pair.relay_url(),
         demo::PASSWORD,
         demo.curl(&api),
