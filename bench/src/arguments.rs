@@ -32,14 +32,22 @@ pub enum Measure {
     Latency(Latency),
     /// How many assignments a second the API takes, beside the same statements without it
     Api(Api),
+    /// How long the list of customers takes beside a million others
+    Customers(Customers),
     /// How fast urgent messages go out past a million others, beside an empty table
     Backlog(Backlog),
     /// What a relay costs while there is nothing to do
     Idle(Idle),
     /// What becomes of speed and storage under a steady load
     Soak(Soak),
+    /// How long leads take to move on by rule, and how long others wait for them meanwhile
+    Transfer(Transfer),
     /// What capturing members adds to each row that another program inserts
     Trigger(Trigger),
+    /// How long the questions of the notification centre take beside a million entries
+    Inbox(Inbox),
+    /// What open sockets cost, and how soon news of another process arrives on them
+    Sockets(Sockets),
 }
 
 impl Measure {
@@ -49,10 +57,13 @@ impl Measure {
             Self::Drain(_)
             | Self::Latency(_)
             | Self::Api(_)
+            | Self::Customers(_)
             | Self::Backlog(_)
             | Self::Idle(_)
-            | Self::Soak(_) => true,
-            Self::Trigger(_) => false,
+            | Self::Soak(_)
+            | Self::Transfer(_)
+            | Self::Sockets(_) => true,
+            Self::Trigger(_) | Self::Inbox(_) => false,
         }
     }
 }
@@ -162,6 +173,21 @@ pub struct Api {
 }
 
 #[derive(Debug, Args)]
+pub struct Customers {
+    /// How many customers there are
+    #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one)]
+    pub customers: usize,
+
+    /// How often each question is asked
+    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    pub times: usize,
+
+    /// Also print how the server finds the customers; as for drain
+    #[arg(long)]
+    pub explain: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Idle {
     /// How many messages wait for their time, tomorrow
     #[arg(long, default_value_t = 0)]
@@ -198,6 +224,17 @@ pub struct Soak {
 }
 
 #[derive(Debug, Args)]
+pub struct Transfer {
+    /// How many leads
+    #[arg(long, default_value_t = 100_000, value_parser = at_least_one)]
+    pub leads: usize,
+
+    /// By how many rules, each with people of its own
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    pub rules: usize,
+}
+
+#[derive(Debug, Args)]
 pub struct Trigger {
     /// How many members one statement inserts
     #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
@@ -206,6 +243,36 @@ pub struct Trigger {
     /// How many are inserted one by one, each with a commit of its own
     #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
     pub singles: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Inbox {
+    /// How many entries there are
+    #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one)]
+    pub entries: usize,
+
+    /// Of how many people, in turn
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
+    pub people: usize,
+
+    /// How often each question is asked, of one after the other
+    #[arg(long, default_value_t = 200, value_parser = at_least_one)]
+    pub samples: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Sockets {
+    /// How many sockets, each of somebody else
+    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
+    pub sockets: usize,
+
+    /// How many entries are written one by one, to measure how soon each arrives
+    #[arg(long, default_value_t = 500, value_parser = at_least_one)]
+    pub samples: usize,
+
+    /// A setting for the API, once for each: --api-flag=--workers=4
+    #[arg(long = "api-flag", value_name = "FLAG", allow_hyphen_values = true)]
+    pub api_flags: Vec<String>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -16,6 +16,7 @@ mod plan;
 mod process;
 mod program;
 mod relay;
+mod running_api;
 mod server;
 mod sink;
 mod stage;
@@ -70,9 +71,13 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         Measure::Drain(arguments) => measure::drain::run(url, &arguments).await,
         Measure::Latency(arguments) => measure::latency::run(url, &arguments).await,
         Measure::Api(arguments) => measure::api::run(url, &arguments).await,
+        Measure::Customers(arguments) => measure::customers::run(url, &arguments).await,
         Measure::Backlog(arguments) => measure::backlog::run(url, &arguments).await,
         Measure::Idle(arguments) => measure::idle::run(url, &arguments).await,
         Measure::Soak(arguments) => measure::soak::run(url, &arguments).await,
+        Measure::Transfer(arguments) => measure::transfer::run(url, &arguments).await,
         Measure::Trigger(arguments) => measure::trigger::run(url, &arguments).await,
+        Measure::Inbox(arguments) => measure::inbox::run(url, &arguments).await,
+        Measure::Sockets(arguments) => measure::sockets::run(url, &arguments).await,
     }
 }

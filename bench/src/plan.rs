@@ -29,8 +29,8 @@ pub struct Statement {
 }
 
 /// Prints what the statements cost, the dearest first, and the slowest plan of each that has to do
-/// with messages.
-pub fn print(log: &str) {
+/// with this table.
+pub fn print(log: &str, about: &str) {
     let mut statements = statements(log);
     statements.truncate(STATEMENTS_SHOWN);
     table::print(
@@ -48,7 +48,7 @@ pub fn print(log: &str) {
     );
     for statement in statements
         .iter()
-        .filter(|statement| statement.text.contains("outbox_messages"))
+        .filter(|statement| statement.text.contains(about))
     {
         say(&format!("\n{}", statement.text));
         for line in statement.slowest_plan.lines() {

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use shared::db::schema::{
     assignments, customers, notification_routes, notifications, operation_logs, outbox_messages,
     users,
@@ -135,6 +137,16 @@ fn assign(
             operation_logs::created_at.eq(now),
         ))
         .execute(connection)?;
+    // What is no longer true.
+    if previous.is_some() {
+        let _: Vec<(OutboxMessageId, Channel)> = outbox_messages::table
+            // As a parameter it would keep the databases from the index.
+            .filter(sql::<Bool>("outbox_messages.status = 'pending'"))
+            .filter(outbox_messages::subject.eq(format!("customer:{customer}")))
+            .filter(outbox_messages::outcome_unknown.eq(false))
+            .select((outbox_messages::id, outbox_messages::channel))
+            .load(connection)?;
+    }
     // Who is told.
     let told = std::iter::once((Kind::CustomerAssigned, owner.clone()))
         .chain(previous.map(|previous| (Kind::CustomerTransferredAway, previous)));

@@ -3,38 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use diesel::prelude::*;
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use reqwest::Method;
+use serde_json::json;
 use shared::db::DatabaseUrl;
 use shared::db::schema::{assignments, outbox_messages};
-use shared::domain::UserId;
 use tokio::task::JoinSet;
 
 use crate::arguments;
 use crate::figures::{ratio, show_duration, show_rate, show_ratio};
 use crate::limit::assignment;
 use crate::load::{Load, Worked};
-use crate::message::APPID;
 use crate::meter::{self, Meter};
-use crate::program::{Program, free_address};
+use crate::running_api::{RunningApi, client};
 use crate::stage::Stage;
 use crate::table::{self, say};
 
 /// How many people customers are given to, in turn.
 const OWNERS: usize = 50;
-
-const PASSWORD: &str = "a password for the bench";
-const SECRET: &str = "a signing secret for the bench, longer than 32 bytes";
-
-/// The API, running, with somebody logged in.
-struct RunningApi {
-    program: Program,
-    url: String,
-    token: String,
-    admin: UserId,
-}
 
 /// Measures and prints.
 ///
@@ -112,42 +99,6 @@ fn print(ours: &Worked, limit: &Worked) {
             line("max", 1.0),
         ],
     );
-}
-
-impl RunningApi {
-    async fn start(stage: &Stage, flags: &[String]) -> anyhow::Result<Self> {
-        let address = free_address()?;
-        let mut arguments = vec![
-            stage.program_flag(),
-            format!("--listen={address}"),
-            format!("--jwt-secret={SECRET}"),
-            format!("--admin-password={PASSWORD}"),
-            format!("--wechat-appid={APPID}"),
-            "--log=warn".to_owned(),
-        ];
-        arguments.extend_from_slice(flags);
-        let mut program = Program::start("crm-api", &arguments, stage.folder())?;
-        program.until_ready(&address).await?;
-        let url = format!("http://{address}");
-        let body = json!({ "username": "admin", "password": PASSWORD });
-        // Hashing the password takes as long as it should: once, before anything is measured.
-        let login = client()?.post(format!("{url}/api/auth/login"));
-        let answer = login.json(&body).send().await?;
-        let answer: Value = answer.error_for_status()?.json().await?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        Ok(Self {
-            program,
-            url,
-            token: text(&answer["data"]["access_token"]).context("no token")?,
-            admin: text(&answer["data"]["user"]["id"])
-                .context("no user")?
-                .parse()?,
-        })
-    }
-}
-
-fn client() -> anyhow::Result<Client> {
-    Ok(Client::builder().no_proxy().http1_only().build()?)
 }
 
 /// So many clients assign, each one after the other, for so long.

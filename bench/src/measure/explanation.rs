@@ -21,6 +21,6 @@ pub async fn explain(stage: &mut Stage, sink: &Sink, delivery: &Delivery) -> any
     let from = server.log_length()?;
     stage.log_plans()?;
     deliver(stage, sink, delivery, Until::Arrived).await?;
-    plan::print(&server.log_from(from)?);
+    plan::print(&server.log_from(from)?, "outbox_messages");
     Ok(())
 }
