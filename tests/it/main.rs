@@ -7,6 +7,7 @@
 //! - [`cli`]: the operators' command line
 //! - [`fault`]: the real programs on a bad day
 //! - [`api`]: the API over HTTP, a file per resource
+//! - [`browser`]: pages in a real browser
 //! - [`end_to_end`]: from the API to the phone
 //! - [`tidy`]: the rules of the repository itself
 
@@ -19,6 +20,7 @@
 )]
 
 mod api;
+mod browser;
 mod cli;
 mod contract;
 mod end_to_end;

@@ -3,7 +3,9 @@
 use diesel::prelude::*;
 use serde_json::json;
 use shared::clock::{Clock, SystemClock};
-use shared::db::schema::{assignments, notification_routes, notifications, outbox_messages};
+use shared::db::schema::{
+    assignments, notification_routes, notifications, operation_logs, outbox_messages,
+};
 use shared::domain::{Channel, UtcTimestamp};
 use shared::notification::Kind;
 use shared::outbox::{AuditReport, Finding, audit};
@@ -13,6 +15,7 @@ use crate::harness::{TestDatabase, message, moment, on_each_database, seconds};
 
 on_each_database!(
     what_every_entrance_writes_stands_the_audit,
+    what_was_told_of_deleted_customers_stands_it_too,
     what_is_missing_is_found_and_named,
     what_cannot_be_told_is_a_note,
 );
@@ -51,6 +54,14 @@ async fn a_day_in_the_office(office: &Office<'_>) {
         .api
         .customer(&office.li, "钱女士", "13700137000")
         .await;
+    // Into the pool on one's own word and on another's, alone and with others; and out of it again.
+    office.release(&office.li, &leads[0], "测试").await.data();
+    office.release(&office.zhang, &lead, "测试").await.data();
+    office
+        .batch_release(&office.zhang, &leads[1..], "测试")
+        .await
+        .data();
+    office.claim(&office.wang, &leads[1..]).await.data();
     let body = json!({ "name": "孙先生", "phone": "13600136000", "leadSource": "美团", "assignedTo": office.wang.id });
     office
         .api
@@ -65,8 +76,48 @@ async fn what_every_entrance_writes_stands_the_audit(database: &TestDatabase) {
     let report = report(database).await;
     assert_eq!(report.findings, []);
     assert!(report.notes.is_empty(), "{:?}", report.notes);
-    assert_eq!(report.assignments, 10);
+    assert_eq!(report.assignments, 16);
     assert!(report.messages > 10);
+}
+
+async fn what_was_told_of_deleted_customers_stands_it_too(database: &TestDatabase) {
+    let office = Office::open(database).await;
+    a_day_in_the_office(&office).await;
+    let all = report(database).await;
+    // One after the other: half a batch is deleted as well.
+    loop {
+        let page = office
+            .api
+            .get(&office.admin, "/api/customers?pageSize=1&sortBy=updatedAt")
+            .await
+            .data();
+        let Some(id) = page["items"][0]["id"].as_str() else {
+            break;
+        };
+        let path = format!("/api/customers/{id}");
+        office.api.delete(&office.admin, &path).await.data();
+        let left = report(database).await;
+        assert_eq!(left.findings, []);
+        assert!(left.notes.is_empty(), "{:?}", left.notes);
+        assert_eq!(
+            (left.assignments, left.messages),
+            (all.assignments, all.messages)
+        );
+    }
+
+    // Not even the operation log knows of the assignments any more: nobody can tell.
+    database
+        .write(|transaction| {
+            let made = operation_logs::table.filter(operation_logs::action.eq("customer.assign"));
+            diesel::delete(made).execute(transaction.connection())?;
+            Ok(())
+        })
+        .await;
+    let left = report(database).await;
+    let without_customer = "customer.batch_assigned";
+    assert!(left.findings.iter().all(|finding| matches!(finding,
+        Finding::MessageWithoutAssignment { kind, .. } if kind == without_customer || kind == "customer.transferred_away")));
+    assert!(left.notes.keys().next().unwrap().contains("deleted"));
 }
 
 async fn what_is_missing_is_found_and_named(database: &TestDatabase) {

@@ -59,6 +59,8 @@ async fn a_customer_is_entered_with_everything_known_of_it(database: &TestDataba
             "lastTransferredAt": null,
             "autoTransferEnabled": true,
             "frozen": false,
+            "frozenBy": null,
+            "frozenByName": null,
             "frozenAt": null,
             "frozenReason": null,
             "createdBy": office.sun.id,

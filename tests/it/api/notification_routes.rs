@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use shared::notification::Kind;
 
 use super::Office;
 use crate::harness::{TestDatabase, on_each_database};
@@ -24,8 +25,8 @@ async fn a_route_is_put_replaced_and_listed(database: &TestDatabase) {
         let routes = routes.as_array().unwrap().clone();
         assert_eq!(
             routes.len(),
-            18,
-            "seven kinds on two channels, and those of members on two more, none twice"
+            2 * Kind::ALL.len() + 4,
+            "every kind on two channels, and those of members on two more, none twice"
         );
         let wanted = |route: &&Value| {
             route["kind"] == "customer.assigned" && route["channel"] == "wechat_subscribe"
@@ -177,6 +178,38 @@ async fn what_is_no_route_is_refused_and_nothing_is_written(database: &TestDatab
     ] {
         let answer = office.api.put(&office.admin, path, body).await;
         assert_eq!(answer.said(), (400, message), "{path} {body}");
+    }
+    for (kind_and_channel, fields, field, message) in [
+        (
+            "customer.assigned/wechat_subscribe",
+            json!({ "headline": "{{customerName}}" }),
+            "fields.headline",
+            "字段 headline 不是订阅消息的字段，应为类型加编号，例如 thing1、time2、name3",
+        ),
+        (
+            "customer.assigned/wechat_subscribe",
+            json!({ "thing1": "{{customer}}" }),
+            "fields.thing1",
+            "字段 fields.thing1 中的占位符不存在：customer。可用：customerId、customerName、phone、leadSource、serviceCategory、count、customerCount、source、assignerName、operatorName、newOwner、time、assignTime",
+        ),
+        (
+            "customer.assigned/wechat_subscribe",
+            json!({ "phrase1": "this is no phrase" }),
+            "fields.phrase1",
+            "字段 phrase1 的内容不符合该类型的要求：the character 't' does not fit this field",
+        ),
+        (
+            "customer.assigned/wecom_app",
+            json!({ "thing1": "x" }),
+            "fields.thing1",
+            "字段 thing1 不存在，可用：title、description、url、btntxt、content",
+        ),
+    ] {
+        let path = format!("/api/notification-routes/{kind_and_channel}");
+        let body = json!({ "enabled": true, "fields": fields });
+        let answer = office.api.put(&office.admin, &path, &body).await;
+        assert_eq!(answer.said(), (422, message));
+        assert_eq!(answer.body["error"]["details"]["field"], field);
     }
     database.assert_unchanged_since(&before).await;
 }

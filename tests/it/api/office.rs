@@ -1,8 +1,11 @@
+use diesel::prelude::*;
 use serde_json::{Value, json};
+use shared::db::DbConnection;
+use shared::db::schema::leases;
 use shared::domain::{Channel, Role};
 use shared::notification::{Kind, Route, RouteSettings, put_route};
 
-use crate::harness::{Answer, Session, TestApi, TestDatabase, moment};
+use crate::harness::{Answer, Session, TestApi, TestDatabase, eventually, moment};
 
 /// An office at work: one of every role and one employee more, a server, and a route of every kind
 /// on both channels of the mini program. Nobody has been told anything yet.
@@ -101,6 +104,25 @@ impl<'database> Office<'database> {
             .await
     }
 
+    pub async fn claim(&self, by: &Session, customers: &[String]) -> Answer {
+        let body = json!({ "customerIds": customers });
+        self.api
+            .post(by, "/api/customers/public-pool/claim", &body)
+            .await
+    }
+
+    pub async fn release(&self, by: &Session, customer: &str, reason: &str) -> Answer {
+        let path = format!("/api/customers/{customer}/release-to-pool");
+        self.api.post(by, &path, &json!({ "reason": reason })).await
+    }
+
+    pub async fn batch_release(&self, by: &Session, customers: &[String], reason: &str) -> Answer {
+        let body = json!({ "customerIds": customers, "reason": reason });
+        self.api
+            .post(by, "/api/customers/batch-release-to-pool", &body)
+            .await
+    }
+
     /// A customer as the admin sees it.
     pub async fn customer(&self, id: &str) -> Value {
         self.api
@@ -129,5 +151,28 @@ impl<'database> Office<'database> {
         entries
             .map(|entry| entry["content"].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// Waits until a run of transfer rules is over; answers it.
+    pub async fn until_transferred(&self, run: &str) -> Value {
+        let path = format!("/api/lead-transfer/runs/{run}");
+        let mut ended = Value::Null;
+        eventually("the run is over", async || {
+            ended = self.api.get(&self.admin, &path).await.data();
+            !ended["finishedAt"].is_null()
+        })
+        .await;
+        ended
+    }
+
+    /// Waits until nobody works at anything by a lease.
+    pub async fn until_at_rest(&self) {
+        eventually("every lease was given back", async || {
+            let held = |connection: &mut DbConnection| {
+                Ok(leases::table.count().get_result::<i64>(connection)?)
+            };
+            self.database.read(held).await == 0
+        })
+        .await;
     }
 }

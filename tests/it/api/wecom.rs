@@ -1,5 +1,6 @@
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::db::Topic;
 
 use super::Office;
 use crate::harness::{TestApi, TestDatabase, eventually, moment, on_each_database, relay, seconds};
@@ -32,7 +33,7 @@ async fn relays_are_woken_and_the_queue_is_told(database: &TestDatabase) {
              '{status}', 0, 10, '2026-01-02 03:04:05', '2026-01-02 03:04:05', {finished_at}, {finished_at})"
         ));
     }
-    let mut woken = database.database().listen().await.unwrap();
+    let mut woken = database.database().listen(Topic::Outbox).await.unwrap();
     woken.mark_unchanged();
     let answer = office.api.post(&office.li, PATH, &json!({})).await;
     assert_eq!(answer.said(), (200, "已通知发送程序处理队列"));

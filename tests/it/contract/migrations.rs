@@ -164,9 +164,10 @@ struct Line {
 /// Every table, column, view, index, constraint, trigger and function, one a line.
 fn schema(connection: &mut DbConnection) -> Vec<String> {
     let sql = match connection {
+        // It keeps its table of counters when the last table that counts is gone.
         DbConnection::Sqlite(_) => {
             "SELECT type || ' ' || name || ': ' || coalesce(sql, '') AS line FROM sqlite_master \
-             WHERE tbl_name <> '__diesel_schema_migrations' ORDER BY line"
+             WHERE tbl_name NOT IN ('__diesel_schema_migrations', 'sqlite_sequence') ORDER BY line"
         }
         DbConnection::Postgres(_) => {
             "SELECT line FROM ( \

@@ -3,12 +3,14 @@
 mod constraints;
 mod database;
 mod database_url;
+mod inbox_retention;
 mod lost_connection;
 mod members;
 mod migrations;
 mod moment;
 mod notification;
 mod outbox;
+mod schedule;
 mod schema;
 mod wake;
 mod writer;

@@ -297,16 +297,22 @@ async fn the_inbox_is_paged_filtered_and_counted(database: &TestDatabase) {
             0,
         ),
     ] {
-        let filter = InboxFilter { kind, read };
         let owner = a.clone();
         let (page, counted) = database
-            .read(move |connection| notification::inbox(connection, &owner, &filter, offset, limit))
+            .read(move |connection| {
+                let filter = InboxFilter {
+                    kind,
+                    read,
+                    search: None,
+                };
+                notification::inbox(connection, &owner, &filter, offset, limit)
+            })
             .await;
         let ids: Vec<NotificationId> = page.into_iter().map(|entry| entry.id).collect();
         assert_eq!(
             (ids.as_slice(), counted),
             (expected, total),
-            "{filter:?} from {offset}"
+            "{kind:?} {read:?} from {offset}"
         );
     }
     assert_eq!(

@@ -102,9 +102,10 @@ fn existing(connection: &mut DbConnection) -> Columns {
     let sql = match connection {
         // A primary key may be null there, for historical reasons; nobody makes use of it.
         DbConnection::Sqlite(_) => {
-            "SELECT t.name || '.' || c.name AS name, c.type AS kind, NOT (c.\"notnull\" OR c.pk) AS nullable \
-             FROM sqlite_master AS t, pragma_table_info(t.name) AS c \
-             WHERE t.type = 'table' AND t.name <> '__diesel_schema_migrations'"
+            // A primary key that is an INTEGER is the number of the row, which has 64 bits.
+            "SELECT t.name || '.' || c.name AS name, iif(c.pk AND c.type = 'INTEGER', 'BIGINT', c.type) AS kind, \
+             NOT (c.\"notnull\" OR c.pk) AS nullable FROM sqlite_master AS t, pragma_table_info(t.name) AS c \
+             WHERE t.type = 'table' AND t.name NOT IN ('__diesel_schema_migrations', 'sqlite_sequence')"
         }
         DbConnection::Postgres(_) => {
             "SELECT table_name || '.' || column_name AS name, data_type::text AS kind, is_nullable = 'YES' AS nullable \

@@ -1,5 +1,5 @@
 use diesel::connection::SimpleConnection;
-use shared::db::{Database, PoolOptions};
+use shared::db::{Database, PoolOptions, Topic};
 
 use crate::harness::{TestDatabase, message, on_each_database};
 
@@ -14,7 +14,10 @@ async fn other_process(database: &TestDatabase) -> Database {
 
 async fn a_committed_message_wakes_listeners_of_another_process(database: &TestDatabase) {
     let other = other_process(database).await;
-    let (mut one, mut two) = (other.listen().await.unwrap(), other.listen().await.unwrap());
+    let (mut one, mut two) = (
+        other.listen(Topic::Outbox).await.unwrap(),
+        other.listen(Topic::Outbox).await.unwrap(),
+    );
     for _ in 0..3 {
         database.enqueue(message()).await;
         // Ends when the signal comes; the test runner's patience ends it otherwise.
@@ -27,7 +30,11 @@ async fn a_committed_message_wakes_listeners_of_another_process(database: &TestD
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_goes_on_after_its_connection_was_cut() {
     let database = TestDatabase::postgres().await;
-    let mut woken = other_process(&database).await.listen().await.unwrap();
+    let mut woken = other_process(&database)
+        .await
+        .listen(Topic::Outbox)
+        .await
+        .unwrap();
     database.connection().batch_execute(CUT_LISTENERS).unwrap();
     // Reconnecting wakes once by itself: something may have been missed.
     woken.changed().await.unwrap();

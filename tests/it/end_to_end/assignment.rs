@@ -14,6 +14,7 @@ on_each_database!(
     each_entrance_reaches_the_new_owner_exactly_once_on_each_channel,
     a_batch_of_many_is_one_message,
     the_previous_owner_is_told_too,
+    what_was_overtaken_before_it_left_does_not_arrive,
     an_unchanged_owner_hears_nothing,
     a_rolled_back_assignment_reaches_nobody,
 );
@@ -80,7 +81,8 @@ impl<'database> Company<'database> {
     }
 
     async fn close(self) {
-        let messages = self.stage.database.messages().await;
+        let mut messages = self.stage.database.messages().await;
+        messages.retain(|message| message.superseded_by.is_none());
         assert!(
             messages
                 .iter()
@@ -202,6 +204,7 @@ async fn the_previous_owner_is_told_too(database: &TestDatabase) {
         .assign(&company.manager, &customer, &company.employee)
         .await
         .data();
+    company.deliver().await;
     company
         .api
         .assign(&company.manager, &customer, &successor)
@@ -212,6 +215,34 @@ async fn the_previous_owner_is_told_too(database: &TestDatabase) {
         company.arrived(EMPLOYEES_OPENID).len(),
         4,
         "got it, lost it, on two channels"
+    );
+    assert_eq!(company.arrived("oSuccessor000000000000000000").len(), 2);
+    company.close().await;
+}
+
+async fn what_was_overtaken_before_it_left_does_not_arrive(database: &TestDatabase) {
+    let company = Company::on(database).await;
+    let successor = company.api.user("xiaowang", "employee").await;
+    company
+        .api
+        .bind(&successor, "oSuccessor000000000000000000")
+        .await;
+    let customer = company
+        .api
+        .customer(&company.manager, "王女士", "13800138001")
+        .await;
+    for to in [&company.employee, &successor] {
+        company
+            .api
+            .assign(&company.manager, &customer, to)
+            .await
+            .data();
+    }
+    company.deliver().await;
+    assert_eq!(
+        company.arrived(EMPLOYEES_OPENID).len(),
+        2,
+        "lost it, on two channels, and never heard that they had it"
     );
     assert_eq!(company.arrived("oSuccessor000000000000000000").len(), 2);
     company.close().await;

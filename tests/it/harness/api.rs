@@ -1,9 +1,11 @@
 //! The API, served on a port of its own, as its clients see it.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 use wechat_sandbox::{DEMO_APPID, DEMO_ENVIRONMENT};
 
 use super::TestDatabase;
@@ -64,6 +66,8 @@ impl TestApi {
         config.wechat_appid = Some(DEMO_APPID.to_owned());
         config.wechat_cloud_env = Some(DEMO_ENVIRONMENT.to_owned());
         config.workers = Some(crm_api::WorkerCount(2));
+        // Nothing happens in a test that the test has not asked for.
+        config.scheduler = crm_api::SchedulerUse::Off;
         change(&mut config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = crm_api::Server::start(config, listener).await.unwrap();
@@ -92,6 +96,26 @@ impl TestApi {
             body,
             headers,
         }
+    }
+
+    /// Sends all of them at the same moment, each from a task of its own.
+    pub async fn at_once(requests: Vec<reqwest::RequestBuilder>) -> Vec<Answer> {
+        let barrier = Arc::new(Barrier::new(requests.len()));
+        let sending: Vec<_> = requests
+            .into_iter()
+            .map(|request| {
+                let barrier = Arc::clone(&barrier);
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    Self::send(request).await
+                })
+            })
+            .collect();
+        let mut answers = Vec::with_capacity(sending.len());
+        for sent in sending {
+            answers.push(sent.await.unwrap());
+        }
+        answers
     }
 
     pub async fn get(&self, session: &Session, path: &str) -> Answer {

@@ -44,6 +44,12 @@ impl TestDatabase {
         .await
     }
 
+    /// Whether a text stands anywhere in it.
+    pub async fn contains(&self, text: &str) -> bool {
+        let contents = self.contents().await;
+        contents.0.values().flatten().any(|row| row.contains(text))
+    }
+
     /// Fails the test if anything was written since.
     pub async fn assert_unchanged_since(&self, before: &Contents) {
         let changed = self.contents().await.changed_since(before);

@@ -84,6 +84,14 @@ impl TestDatabase {
         &self.url
     }
 
+    /// Which of the two it is, for readers.
+    pub fn name(&self) -> &'static str {
+        match self.place {
+            Place::Folder { .. } => "sqlite",
+            Place::Schema { .. } => "postgres",
+        }
+    }
+
     /// The database as the services use it.
     pub fn database(&self) -> &Database {
         &self.database

@@ -15,6 +15,7 @@ mod outbox;
 mod process;
 mod relay;
 mod shell;
+mod socket;
 mod staff;
 mod trouble;
 mod wecom;
@@ -33,5 +34,6 @@ pub use message::{
 pub use process::{Ended, TestProcess, run};
 pub use relay::{Employee, RelayStage, assignment};
 pub use shell::Shell;
+pub use socket::{Said, notice};
 pub use trouble::{keep_settlements_waiting, pool, refuse_inserts};
 pub use wecom::{CRM_URL, registration};

@@ -7,8 +7,8 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use shared::db::DbError;
 use shared::domain::{Channel, OutboxMessageId, RepairId, UtcTimestamp};
 use shared::outbox::{
-    self, ClaimOrder, ClaimedMessage, HoldCause, HoldOrder, NewMessage, Outcome, RepairError,
-    Status, Verdict,
+    self, ClaimOrder, ClaimedMessage, HoldCause, HoldOrder, NewMessage, Outcome, PendingKinds,
+    RepairError, Status, Verdict,
 };
 
 use super::state::{
@@ -26,6 +26,10 @@ fn sqlite_does_what_the_model_does() {
 #[test]
 fn postgres_does_what_the_model_does() {
     run_model(64, TestDatabase::postgres);
+}
+
+fn name_of_subject(number: usize) -> String {
+    format!("customer:{number}")
 }
 
 /// How many leases back a settlement may reach.
@@ -113,10 +117,12 @@ impl Run<'_> {
                 due_in,
                 expires_in,
                 attempts_max,
+                subject,
             } => {
                 self.enqueue(NewMessage {
                     priority,
                     attempts_max,
+                    subject: Some(name_of_subject(subject)),
                     due_at: now.after(seconds(due_in)),
                     expires_at: expires_in.map(|after| now.after(seconds(after))),
                     ..message()
@@ -135,6 +141,19 @@ impl Run<'_> {
                     .write(move |transaction| outbox::cancel_expired(transaction, now, 1_000))
                     .await;
                 assert_eq!(cancelled, self.state.cancel_expired());
+            }
+            Step::Supersede { subject } => {
+                let subjects = [name_of_subject(subject)];
+                let expected = self.state.supersede(&subjects[0]);
+                let superseded = self
+                    .database
+                    .write(move |transaction| {
+                        let (kinds, reason) = (PendingKinds::Every, "superseded: on purpose");
+                        outbox::supersede(transaction, &subjects, kinds, reason, now)
+                    })
+                    .await;
+                let superseded: BTreeSet<_> = superseded.into_iter().map(|m| m.id).collect();
+                assert_eq!(superseded, expected);
             }
             Step::Requeue { message, attempts } => self.requeue(message, attempts).await,
             Step::Cancel { message } => self.cancel(message).await,
@@ -162,6 +181,7 @@ impl Run<'_> {
         let id = self.database.enqueue(new.clone()).await;
         let row = Row {
             status: Status::Pending,
+            subject: new.subject.clone(),
             priority: new.priority,
             attempt: 0,
             attempts_max: new.attempts_max,

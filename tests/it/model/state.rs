@@ -32,6 +32,7 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub status: Status,
+    pub subject: Option<String>,
     pub priority: Priority,
     pub attempt: i32,
     pub attempts_max: i32,
@@ -86,6 +87,7 @@ impl Row {
         });
         Self {
             status: message.status,
+            subject: message.subject.clone(),
             priority: message.priority,
             attempt: message.attempt,
             attempts_max: message.attempts_max,
@@ -308,6 +310,20 @@ impl State {
         expired
             .map(|row| row.finish(Status::Cancelled, now))
             .count()
+    }
+
+    /// Cancels what waits about this subject and has certainly not been delivered: which messages.
+    pub fn supersede(&mut self, subject: &str) -> BTreeSet<OutboxMessageId> {
+        let now = self.now;
+        let mut superseded = BTreeSet::new();
+        for (id, row) in &mut self.rows {
+            let about = row.subject.as_deref() == Some(subject);
+            if about && row.status == Status::Pending && !row.outcome_unknown {
+                row.finish(Status::Cancelled, now);
+                superseded.insert(id.clone());
+            }
+        }
+        superseded
     }
 
     /// Whether an operator may put it back, and what becomes of it then.

@@ -12,6 +12,7 @@ pub enum Step {
         due_in: u64,
         expires_in: Option<u64>,
         attempts_max: i32,
+        subject: usize,
     },
     Claim {
         relay: usize,
@@ -36,6 +37,10 @@ pub enum Step {
     },
     Reclaim,
     CancelExpired,
+    /// What a subject's messages tell is no longer so.
+    Supersede {
+        subject: usize,
+    },
     Requeue {
         message: Index,
         attempts: i32,
@@ -80,6 +85,9 @@ pub enum Wish {
 /// How many relays there are.
 pub const RELAYS: usize = 3;
 
+/// How many things messages are about.
+const SUBJECTS: usize = 3;
+
 /// A sequence of steps in which messages live long enough for something to happen to them.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 30..80)
@@ -88,11 +96,10 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn step() -> impl Strategy<Value = Step> {
     let relay = 0..RELAYS;
     prop_oneof![
-        4 => (priority(), 0..20_u64, prop::option::weighted(0.3, 1..60_u64), 1..8_i32).prop_map(
-            |(priority, due_in, expires_in, attempts_max)| Step::Enqueue {
-                priority, due_in, expires_in, attempts_max
-            }
-        ),
+        4 => (priority(), 0..20_u64, prop::option::weighted(0.3, 1..60_u64), 1..8_i32, 0..SUBJECTS)
+            .prop_map(|(priority, due_in, expires_in, attempts_max, subject)| Step::Enqueue {
+                priority, due_in, expires_in, attempts_max, subject
+            }),
         10 => (relay.clone(), 0..4_usize).prop_map(|(relay, limit)| Step::Claim { relay, limit }),
         12 => (any::<Index>(), settler(), wish())
             .prop_map(|(lease, by, verdict)| Step::Settle { lease, by, verdict }),
@@ -101,6 +108,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..12_u64).prop_map(|seconds| Step::Advance { seconds }),
         6 => Just(Step::Reclaim),
         1 => Just(Step::CancelExpired),
+        1 => (0..SUBJECTS).prop_map(|subject| Step::Supersede { subject }),
         6 => (any::<Index>(), -1..3_i32)
             .prop_map(|(message, attempts)| Step::Requeue { message, attempts }),
         4 => any::<Index>().prop_map(|message| Step::Cancel { message }),

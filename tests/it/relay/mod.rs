@@ -5,6 +5,7 @@ mod breaker;
 mod delivery;
 mod fault;
 mod hold;
+mod preference;
 mod pruner;
 mod setting;
 mod shutdown;

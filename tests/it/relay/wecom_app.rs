@@ -18,6 +18,7 @@ use crate::harness::{
 on_each_database!(
     a_card_reaches_every_member_it_is_for,
     a_message_has_the_form_of_its_route,
+    a_template_that_somebody_edited_is_used_at_once,
     what_is_too_long_is_cut_before_the_platform_does,
     whoever_is_left_out_gets_a_failed_message_of_their_own,
     a_message_for_nobody_has_failed_with_the_names,
@@ -55,6 +56,30 @@ async fn a_card_reaches_every_member_it_is_for(database: &TestDatabase) {
         assert_eq!(message.provider_message_id.as_ref(), Some(msgid));
     }
     assert!(stage.attempts(&id).await.is_empty());
+}
+
+async fn a_template_that_somebody_edited_is_used_at_once(database: &TestDatabase) {
+    let stage = RelayStage::wecom(database).await;
+    stage.tell("zhangsan").await;
+    stage.deliver().await;
+    let edit = "UPDATE notification_templates SET title = '欢迎 {{memberNo}}', button = '打开', version = 1 \
+                WHERE kind = 'member.registered'";
+    database.connection().batch_execute(edit).unwrap();
+    stage.tell("zhangsan").await;
+    stage.deliver().await;
+    let cards = stage.delivered_to("zhangsan");
+    let titles: Vec<Value> = cards
+        .iter()
+        .map(|card| card.data()["title"].clone())
+        .collect();
+    assert_eq!(titles, ["🎉 新会员登记通知", "欢迎 M2026001"]);
+    let newest = cards[1].data();
+    assert_eq!(newest["btntxt"], "打开");
+    assert_eq!(
+        newest["description"],
+        cards[0].data()["description"],
+        "what was not edited is as before"
+    );
 }
 
 async fn a_message_has_the_form_of_its_route(database: &TestDatabase) {

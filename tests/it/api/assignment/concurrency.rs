@@ -1,7 +1,4 @@
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
 
 use crate::api::Office;
 use crate::harness::{Gate, TestApi, TestDatabase, on_each_database};
@@ -63,7 +60,7 @@ async fn many_assignments_of_one_lead_at_once_make_one_chain(database: &TestData
             .bearer_auth(&office.zhang.token)
             .json(&json!({ "assignedTo": to.id }))
     });
-    let answers = at_once(requests.collect()).await;
+    let answers = TestApi::at_once(requests.collect()).await;
     assert!(
         answers.iter().all(|answer| answer.status == 200),
         "{answers:?}"
@@ -118,7 +115,7 @@ async fn batches_that_name_the_same_customers_in_opposite_order_do_not_block_eac
         let body = json!({ "customerIds": ids, "assignedTo": to.id });
         request.bearer_auth(&office.zhang.token).json(&body)
     });
-    for answer in at_once(requests.collect()).await {
+    for answer in TestApi::at_once(requests.collect()).await {
         let data = answer.data();
         let all = data["success"].as_i64().unwrap() + data["unchanged"].as_i64().unwrap();
         assert_eq!(all, 200, "{data}");
@@ -143,7 +140,7 @@ async fn of_two_assignments_that_expect_the_same_version_one_wins(database: &Tes
             .json(&json!({ "assignedTo": to.id }))
     });
     let gate = Gate::before(database, "customers");
-    let (answers, ()) = tokio::join!(at_once(requests.into()), gate.open_when_waiting(2));
+    let (answers, ()) = tokio::join!(TestApi::at_once(requests.into()), gate.open_when_waiting(2));
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);
@@ -189,28 +186,8 @@ async fn of_two_entries_of_one_number_at_once_one_is_a_duplicate(database: &Test
         let request = office.api.request(reqwest::Method::POST, "/api/customers");
         request.bearer_auth(&by.token).json(&body)
     });
-    let mut answers = at_once(requests.into()).await;
+    let mut answers = TestApi::at_once(requests.into()).await;
     answers.sort_by_key(|answer| answer.status);
     assert_eq!(answers[0].status, 201);
     assert_eq!(answers[1].said(), (409, "该手机号已存在客户记录"));
-}
-
-/// Sends all of them at the same moment, each from a task of its own.
-async fn at_once(requests: Vec<reqwest::RequestBuilder>) -> Vec<crate::harness::Answer> {
-    let barrier = Arc::new(Barrier::new(requests.len()));
-    let sending: Vec<_> = requests
-        .into_iter()
-        .map(|request| {
-            let barrier = Arc::clone(&barrier);
-            tokio::spawn(async move {
-                barrier.wait().await;
-                TestApi::send(request).await
-            })
-        })
-        .collect();
-    let mut answers = Vec::with_capacity(sending.len());
-    for sent in sending {
-        answers.push(sent.await.unwrap());
-    }
-    answers
 }

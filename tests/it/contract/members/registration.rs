@@ -100,6 +100,7 @@ async fn a_plain_insert_makes_a_member_and_a_message_as_the_application_does(
         finished_at: None,
         delivered_at: None,
         delivery_error: None,
+        superseded_by: None,
     };
     assert_eq!(message, expected);
     assert_stored_as_the_application_stores(database, message.created_at).await;

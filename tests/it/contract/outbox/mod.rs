@@ -1,6 +1,7 @@
 //! Every verb that moves a message.
 
 mod agenda;
+mod cancel_pending;
 mod channel_settings;
 mod claim;
 mod enqueue;
@@ -19,4 +20,5 @@ mod repair_matching;
 mod retention;
 mod settle;
 mod stuck;
+mod supersede;
 mod undo;
