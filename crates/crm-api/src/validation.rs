@@ -94,6 +94,35 @@ pub(crate) fn optional_text(
     Ok(text.filter(|text| !text.is_empty()))
 }
 
+/// The most characters of a reason.
+const REASON_CHARACTERS_MAX: usize = 200;
+
+/// Why something is done with a customer, if somebody says so. `what` is what it is called: `分配原因`.
+pub(crate) fn optional_reason(
+    field: &str,
+    value: Option<&str>,
+    what: &str,
+) -> Result<Option<String>, ApiError> {
+    let too_long = value.is_some_and(|text| text.trim().chars().count() > REASON_CHARACTERS_MAX);
+    if too_long {
+        return Err(ApiError::invalid(
+            field,
+            format!("{what}不能超过{REASON_CHARACTERS_MAX}字"),
+        ));
+    }
+    optional_text(field, value, REASON_CHARACTERS_MAX, Lines::One)
+}
+
+/// The same where it must be said.
+pub(crate) fn required_reason(
+    field: &str,
+    value: Option<&str>,
+    what: &str,
+) -> Result<String, ApiError> {
+    let reason = optional_reason(field, value, what)?;
+    reason.ok_or_else(|| ApiError::invalid(field, format!("{what}不能为空")))
+}
+
 /// A phone number that may be missing.
 pub(crate) fn optional_phone(
     field: &str,
@@ -188,6 +217,25 @@ impl Paging {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_has_a_reason_of_two_hundred_characters_at_most() {
+        let reason = |text| required_reason("reason", text, "释放原因");
+        let longest = "因".repeat(200);
+        assert_eq!(reason(Some(&longest)).unwrap(), longest);
+        assert_eq!(reason(Some(" 联系不上 ")).unwrap(), "联系不上");
+        for (text, refusal) in [
+            (None, "释放原因不能为空"),
+            (Some(" "), "释放原因不能为空"),
+            (
+                Some(format!("{longest}因").as_str()),
+                "释放原因不能超过200字",
+            ),
+            (Some("因\n果"), "字段 reason 包含不允许的控制字符"),
+        ] {
+            assert_eq!(reason(text).unwrap_err().to_string(), refusal);
+        }
+    }
 
     #[test]
     fn control_characters_are_refused_and_line_breaks_only_where_lines_may_be_many() {

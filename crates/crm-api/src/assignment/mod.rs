@@ -23,5 +23,6 @@ pub use assign::{
 pub use claim::{CLAIMED_MAX, ClaimError, ClaimOrder, claim, customer_count};
 pub use history::{Assignment, history};
 pub use lead::AssignedCustomer;
+pub use ownership::SAY_IT_IS_YOURS;
 pub use release::{ReleaseOrder, ReleaseReach, ReleaseRefusal, Released, release};
 pub use telling::{Telling, source};

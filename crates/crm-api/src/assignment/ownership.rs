@@ -8,6 +8,7 @@ use shared::outbox::{self, PendingKinds, Superseded};
 use super::assign::Entrance;
 use super::history;
 use super::lead::AssignedCustomer;
+use crate::customers::subject_of;
 
 /// That customers change hands, or go into the public pool: what every door has in common.
 pub(super) struct OwnerChange<'a> {
@@ -24,7 +25,7 @@ pub(super) struct OwnerChange<'a> {
 }
 
 /// What says "this customer is yours", and is no longer true when it changes hands.
-const SAY_IT_IS_YOURS: [&str; 2] = [
+pub const SAY_IT_IS_YOURS: [&str; 2] = [
     Kind::CustomerAssigned.as_str(),
     Kind::CustomerAssignedFromPool.as_str(),
 ];
@@ -44,7 +45,7 @@ impl OwnerChange<'_> {
         operation_log::record(transaction, self.actor, operations.collect(), now)?;
         // Whoever had none was told of none.
         let owned = customers.iter().filter(|c| c.previous_owner.is_some());
-        let subjects: Vec<String> = owned.map(|c| format!("customer:{}", c.id)).collect();
+        let subjects: Vec<String> = owned.map(|c| subject_of(&c.id)).collect();
         let kinds = PendingKinds::These(&SAY_IT_IS_YOURS);
         outbox::supersede(transaction, &subjects, kinds, &self.overtaken_by(), now)
     }

@@ -9,6 +9,7 @@ use shared::operation_log::Actor;
 use super::assign::{AssignOrder, Assigned, Entrance};
 use super::lead::AssignedCustomer;
 use super::release::ReleaseOrder;
+use crate::customers::subject_of;
 
 /// How people are told: on which channels, and in which zone's time.
 #[derive(Debug, Clone, Copy)]
@@ -24,33 +25,6 @@ impl Telling {
     pub fn time_text(self, moment: UtcTimestamp) -> String {
         let local = moment.to_datetime().with_timezone(&self.time_zone);
         local.format("%Y年%m月%d日 %H:%M").to_string()
-    }
-}
-
-/// Who tells people of an assignment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    /// The assignment itself.
-    ByAssignment,
-    /// Whoever ordered it, of many orders at once.
-    ByCaller,
-}
-
-impl Told {
-    /// Of what came through this door.
-    pub(super) fn of(entrance: Entrance) -> Self {
-        match entrance {
-            Entrance::AutoTransfer => Self::ByCaller,
-            Entrance::Single
-            | Entrance::MiniProgram
-            | Entrance::Batch
-            | Entrance::Pool
-            | Entrance::Create
-            | Entrance::Import
-            | Entrance::Claim
-            | Entrance::Website
-            | Entrance::Release => Self::ByAssignment,
-        }
     }
 }
 
@@ -77,9 +51,6 @@ pub(super) fn notices(
     telling: Telling,
     now: UtcTimestamp,
 ) -> Vec<Notice> {
-    if Told::of(order.entrance) == Told::ByCaller {
-        return Vec::new();
-    }
     let losses = losses(&outcome.assigned, &order.actor);
     let about = About {
         order,
@@ -157,7 +128,7 @@ fn description(
         put("phone", json!(customer.phone.as_ref().map(Phone::masked)));
         put("leadSource", json!(customer.lead_source));
         put("serviceCategory", json!(customer.service_category));
-        (data, Some(format!("customer:{}", customer.id)))
+        (data, Some(subject_of(&customer.id)))
     } else {
         put("customerName", json!(summary));
         put("count", json!(customers.len()));

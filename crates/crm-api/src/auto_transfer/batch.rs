@@ -13,7 +13,7 @@ use super::record::{self, TransferRecord};
 use super::rule::Rule;
 use super::run::{self, Run};
 use super::runner::RunError;
-use crate::assignment::{self, AssignError, AssignOrder, Assigned, Entrance, Telling};
+use crate::assignment::{self, AssignError, AssignOrder, Assigned, Entrance};
 use crate::schedule::Lease;
 
 /// How many leads are moved in one transaction: their rows are locked for about a tenth of a second.
@@ -50,7 +50,6 @@ pub(super) enum BatchOutcome {
 pub(super) fn carry_out(
     transaction: &mut WriteTransaction<'_>,
     batch: &Batch,
-    telling: Telling,
     now: UtcTimestamp,
 ) -> Result<BatchOutcome, RunError> {
     batch.lease.confirm(transaction, now)?;
@@ -72,7 +71,7 @@ pub(super) fn carry_out(
             actor_name: ACTOR_NAME.to_owned(),
             request_id: batch.run.request_id.clone(),
         };
-        match assignment::assign(transaction, &order, telling, now) {
+        match assignment::assign_untold(transaction, &order, now) {
             Ok(outcome) => assigned.push(outcome),
             // Deactivated since the run began: they get nothing.
             Err(AssignError::TargetInactive | AssignError::TargetMissing) => {}

@@ -267,9 +267,9 @@ impl Runner {
     }
 
     async fn write(&self, batch: Batch) -> Result<BatchOutcome, RunError> {
-        let (telling, clock) = (self.telling, Arc::clone(&self.clock));
+        let clock = Arc::clone(&self.clock);
         self.database
-            .write(move |transaction| batch::carry_out(transaction, &batch, telling, clock.now()))
+            .write(move |transaction| batch::carry_out(transaction, &batch, clock.now()))
             .await
     }
 

@@ -4,7 +4,7 @@ use shared::domain::{CustomerId, Phone, RequestId, UserId, UtcTimestamp};
 use shared::notification::{Kind, Notice, Reach};
 use shared::operation_log::{self, Actor, Operation};
 
-use super::customer::{Customer, Sight, find};
+use super::customer::{Customer, Sight, find, subject_of};
 use super::error::CustomerError;
 use crate::assignment::Telling;
 use crate::auth::session::CurrentUser;
@@ -94,14 +94,9 @@ impl CustomerAct {
             kind,
             recipients: vec![owner.clone()],
             data,
-            subject: Some(subject(&customer.id)),
+            subject: Some(subject_of(&customer.id)),
             reach: Reach::AllChannels,
             request_id: Some(self.request_id.clone()),
         })
     }
-}
-
-/// What messages about a customer are about.
-pub(super) fn subject(id: &CustomerId) -> String {
-    format!("customer:{id}")
 }

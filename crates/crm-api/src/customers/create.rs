@@ -6,7 +6,7 @@ use shared::db::{DbConnection, DbError, WriteTransaction};
 use shared::domain::{CustomerId, Phone, RequestId, UserId, UtcTimestamp};
 use shared::operation_log::{self, Actor, Operation};
 
-use super::customer::{Customer, CustomerNumber, Sight, find};
+use super::customer::{Customer, CustomerNumber, Sight, find, subject_of};
 use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
 use super::news::{NewsOfCustomers, tell_managers};
 use crate::assignment::{self, AssignError, AssignOrder, Entrance, Telling};
@@ -181,7 +181,7 @@ fn news_of(
     data.insert("serviceCategory".to_owned(), json!(new.service_category));
     NewsOfCustomers {
         data,
-        subject: Some(format!("customer:{id}")),
+        subject: Some(subject_of(id)),
         creator_name: creator_name.to_owned(),
         request_id: request_id.clone(),
     }

@@ -119,6 +119,11 @@ impl Sight {
     }
 }
 
+/// What messages about a customer are about: `customer:<id>`.
+pub fn subject_of(id: &CustomerId) -> String {
+    format!("customer:{id}")
+}
+
 /// One customer, if it exists and is within sight.
 ///
 /// # Errors

@@ -6,8 +6,8 @@ use shared::domain::{CustomerId, Phone, UtcTimestamp};
 use shared::operation_log;
 use shared::outbox::{PendingKinds, cancel_pending};
 
-use super::act::{CustomerAct, subject};
-use super::customer::Customer;
+use super::act::CustomerAct;
+use super::customer::{Customer, subject_of};
 use super::error::CustomerError;
 
 /// What the operation log calls it; the operators' audit looks for it.
@@ -38,7 +38,7 @@ pub fn delete(
     let customer = act.locked(transaction)?;
     let cancelled_messages = cancel_pending(
         transaction,
-        &subject(&customer.id),
+        &subject_of(&customer.id),
         PendingKinds::Every,
         WHY_CANCELLED,
         now,

@@ -3,12 +3,12 @@ use serde_json::json;
 use shared::db::WriteTransaction;
 use shared::db::schema::customers;
 use shared::domain::{UserId, UtcTimestamp};
-use shared::notification::Kind;
 use shared::outbox::{PendingKinds, cancel_pending};
 
-use super::act::{CustomerAct, subject};
-use super::customer::{Customer, Sight, find};
+use super::act::CustomerAct;
+use super::customer::{Customer, Sight, find, subject_of};
 use super::error::CustomerError;
+use crate::assignment::SAY_IT_IS_YOURS;
 
 /// Keeps a customer from being released or moved by rule. What waits to tell the owner that it is
 /// theirs to follow up is cancelled: nobody is to act on it now.
@@ -35,14 +35,10 @@ pub fn freeze(
             customers::version.eq(customers::version + 1),
         ))
         .execute(transaction.connection())?;
-    let to_follow_up = [
-        Kind::CustomerAssigned.as_str(),
-        Kind::CustomerAssignedFromPool.as_str(),
-    ];
     let cancelled_messages = cancel_pending(
         transaction,
-        &subject(&customer.id),
-        PendingKinds::These(&to_follow_up),
+        &subject_of(&customer.id),
+        PendingKinds::These(&SAY_IT_IS_YOURS),
         "superseded: the customer was frozen",
         now,
     )?;

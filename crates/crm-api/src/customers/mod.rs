@@ -17,7 +17,7 @@ mod search;
 pub use act::CustomerAct;
 pub use change::{CustomerChanges, change};
 pub use create::{CreateError, NewCustomer, create, free_number};
-pub use customer::{Customer, CustomerNumber, Sight, find, names_of};
+pub use customer::{Customer, CustomerNumber, Sight, find, names_of, subject_of};
 pub use delete::{DeletedCustomer, delete, was_deleted};
 pub use error::CustomerError;
 pub use filter::CustomerFilter;

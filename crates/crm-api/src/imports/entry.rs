@@ -12,7 +12,7 @@ use crate::assignment::{self, AssignOrder, Assigned, CUSTOMERS_MAX, Entrance, Te
 use crate::auth::session::CurrentUser;
 use crate::customers::{
     ContractStatus, CreateError, CustomerNumber, LeadLevel, LeadSource, NewsOfCustomers,
-    ServiceCategory, tell_managers,
+    ServiceCategory, subject_of, tell_managers,
 };
 
 /// By whom, with which file, at whose request.
@@ -210,7 +210,7 @@ fn news_of(rows: &[OwnedRow], ids: &[CustomerId], occasion: &Occasion) -> NewsOf
         data.insert("phone".to_owned(), json!(row.phone));
         data.insert("leadSource".to_owned(), json!(row.lead_source));
         data.insert("serviceCategory".to_owned(), json!(row.service_category));
-        subject = Some(format!("customer:{id}"));
+        subject = Some(subject_of(id));
     } else {
         let count = rows.len();
         data.insert("customerName".to_owned(), json!(format!("{count}个客户")));

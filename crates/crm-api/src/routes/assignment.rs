@@ -13,13 +13,10 @@ use crate::customers::{self, LeadSource, ServiceCategory, Sight};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Caller, ExpectedVersion, JsonBody, id_in_path};
-use crate::routes::customers::{CustomerView, NO_SUCH_CUSTOMER, people, shown};
+use crate::routes::customers::{CustomerView, NO_SUCH_CUSTOMER, shown};
 use crate::routes::named_customers::{BatchRefusal, NamedCustomers};
 use crate::state::State;
-use crate::validation::{Lines, optional_text};
-
-/// The longest reason.
-const REASON_CHARACTERS_MAX: usize = 200;
+use crate::validation::optional_reason;
 
 /// Who gets a customer.
 #[derive(Deserialize, ToSchema)]
@@ -199,11 +196,7 @@ pub(crate) fn target(text: &str) -> Result<UserId, ApiError> {
 
 /// Why customers are given.
 pub(crate) fn reason(field: &str, value: Option<&str>) -> Result<Option<String>, ApiError> {
-    let too_long = value.is_some_and(|text| text.trim().chars().count() > REASON_CHARACTERS_MAX);
-    if too_long {
-        return Err(ApiError::invalid(field, "分配原因不能超过200字"));
-    }
-    optional_text(field, value, REASON_CHARACTERS_MAX, Lines::One)
+    optional_reason(field, value, "分配原因")
 }
 
 async fn assign_one(
@@ -236,12 +229,12 @@ async fn assign_one(
             let connection = transaction.connection();
             let customer = customers::find(connection, &id, &Sight::All)?
                 .ok_or(ApiError::from(Refusal::Missing))?;
-            let names = customers::names_of(connection, people(&customer))?;
+            let customer = CustomerView::read(connection, customer, PhoneDisplay::Full)?;
             let time = telling.time_text(now);
             let told = outcome.assigned.first();
             let view = AssignedView {
                 notification_data: told.map(|c| notification_data(&order, c, time, phone)),
-                customer: CustomerView::new(customer, &names, PhoneDisplay::Full),
+                customer,
             };
             let answer = Answer::ok("客户分配成功", view)?;
             Ok(answer

@@ -13,7 +13,7 @@ use crate::customers::{
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Caller, ExpectedVersion, JsonBody, given, id_in_path};
-use crate::routes::customers::{CustomerView, NO_SUCH_CUSTOMER, people};
+use crate::routes::customers::{CustomerView, NO_SUCH_CUSTOMER};
 use crate::state::State;
 use crate::validation::{Lines, optional_phone, optional_text, required_text};
 
@@ -87,8 +87,8 @@ pub(crate) async fn change(
     state
         .change(&caller, move |transaction| {
             let customer = customers::change(transaction, &act, changes, telling, now)?;
-            let names = customers::names_of(transaction.connection(), people(&customer))?;
-            let view = CustomerView::new(customer, &names, PhoneDisplay::Full);
+            let connection = transaction.connection();
+            let view = CustomerView::read(connection, customer, PhoneDisplay::Full)?;
             Answer::ok("客户更新成功", view)
         })
         .await

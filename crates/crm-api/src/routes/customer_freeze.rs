@@ -10,12 +10,9 @@ use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Caller, ExpectedVersion, JsonBody};
 use crate::routes::customer_change::act;
-use crate::routes::customers::{CustomerView, people};
+use crate::routes::customers::CustomerView;
 use crate::state::State;
-use crate::validation::{Lines, optional_text};
-
-/// The longest reason.
-const REASON_CHARACTERS_MAX: usize = 200;
+use crate::validation::required_reason;
 
 /// Why a customer is to be frozen.
 #[derive(Deserialize, ToSchema)]
@@ -37,7 +34,7 @@ pub(crate) async fn freeze(
     JsonBody(body): JsonBody<FreezeBody>,
 ) -> Result<HttpResponse, ApiError> {
     let act = act(&caller, &id, version)?;
-    let reason = reason(body.reason.as_deref())?;
+    let reason = required_reason("reason", body.reason.as_deref(), "冻结原因")?;
     let now = state.now();
     state
         .change(&caller, move |transaction| {
@@ -67,21 +64,11 @@ pub(crate) async fn unfreeze(
         .await
 }
 
-fn reason(given: Option<&str>) -> Result<String, ApiError> {
-    let too_long = given.is_some_and(|text| text.trim().chars().count() > REASON_CHARACTERS_MAX);
-    if too_long {
-        return Err(ApiError::invalid("reason", "冻结原因不能超过200字"));
-    }
-    optional_text("reason", given, REASON_CHARACTERS_MAX, Lines::One)?
-        .ok_or_else(|| ApiError::invalid("reason", "冻结原因不能为空"))
-}
-
 fn answer(
     transaction: &mut WriteTransaction<'_>,
     message: &str,
     customer: Customer,
 ) -> Result<Answer, ApiError> {
-    let names = customers::names_of(transaction.connection(), people(&customer))?;
-    let view = CustomerView::new(customer, &names, PhoneDisplay::Full);
+    let view = CustomerView::read(transaction.connection(), customer, PhoneDisplay::Full)?;
     Answer::ok(message, view)
 }

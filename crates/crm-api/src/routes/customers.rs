@@ -98,6 +98,19 @@ pub(crate) fn people(customer: &Customer) -> impl Iterator<Item = &UserId> {
 }
 
 impl CustomerView {
+    /// A customer with the names of those it speaks of.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn read(
+        connection: &mut DbConnection,
+        customer: Customer,
+        phone: PhoneDisplay,
+    ) -> Result<Self, DbError> {
+        let names = customers::names_of(connection, people(&customer))?;
+        Ok(Self::new(customer, &names, phone))
+    }
+
     pub(crate) fn new(customer: Customer, names: &Names, phone: PhoneDisplay) -> Self {
         let name_of = |user: &Option<UserId>| user.as_ref().and_then(|id| names.get(id).cloned());
         Self {
@@ -243,8 +256,8 @@ pub(crate) async fn create(
     state
         .change(&caller, move |transaction| {
             let customer = customers::create(transaction, &new, &user, &request_id, telling, now)?;
-            let names = customers::names_of(transaction.connection(), people(&customer))?;
-            let view = CustomerView::new(customer, &names, PhoneDisplay::Full);
+            let connection = transaction.connection();
+            let view = CustomerView::read(connection, customer, PhoneDisplay::Full)?;
             let answer = Answer::created("客户创建成功", view)?;
             Ok(answer.once_committed(move || counting.metrics.count_entered()))
         })
@@ -339,8 +352,8 @@ pub(crate) async fn show(
             let Some(customer) = customers::find(connection, &id, &sight)? else {
                 return Err(absent(connection, &id)?);
             };
-            let names = customers::names_of(connection, people(&customer))?;
-            Ok::<_, ApiError>(CustomerView::new(customer, &names, PhoneDisplay::Full))
+            let view = CustomerView::read(connection, customer, PhoneDisplay::Full)?;
+            Ok::<_, ApiError>(view)
         })
         .await?;
     Ok(envelope::ok("获取成功", view))

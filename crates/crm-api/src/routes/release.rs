@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::CustomerId;
 use utoipa::ToSchema;
 
-use super::customers::{CustomerView, NO_SUCH_CUSTOMER, people};
+use super::customers::{CustomerView, NO_SUCH_CUSTOMER};
 use super::named_customers::{BatchRefusal, NamedCustomers};
 use crate::assignment::{
     self, CUSTOMERS_MAX, ReleaseOrder, ReleaseReach, ReleaseRefusal, Released,
@@ -16,10 +16,7 @@ use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Caller, ExpectedVersion, JsonBody, id_in_path};
 use crate::state::State;
-use crate::validation::{Lines, optional_text};
-
-/// The longest reason.
-const REASON_CHARACTERS_MAX: usize = 200;
+use crate::validation::required_reason;
 
 /// Why a customer goes into the public pool.
 #[derive(Deserialize, ToSchema)]
@@ -88,7 +85,7 @@ pub(crate) async fn batch(
     JsonBody(body): JsonBody<BatchReleaseBody>,
 ) -> Result<HttpResponse, ApiError> {
     let named = NamedCustomers::read(&body.customer_ids, CUSTOMERS_MAX)?;
-    let reason = reason(body.reason.as_deref())?;
+    let reason = required_reason("reason", body.reason.as_deref(), "释放原因")?;
     let order = order(&caller, named.ids, reason, ExpectedVersion(None));
     let (telling, now, counting) = (state.telling, state.now(), state.clone());
     state
@@ -118,7 +115,7 @@ async fn release_one(
     body: &ReleaseBody,
 ) -> Result<HttpResponse, ApiError> {
     let id: CustomerId = id_in_path(id, NO_SUCH_CUSTOMER)?;
-    let reason = reason(body.reason.as_deref())?;
+    let reason = required_reason("reason", body.reason.as_deref(), "释放原因")?;
     let order = order(caller, vec![id.clone()], reason, version);
     let (telling, now, counting) = (state.telling, state.now(), state.clone());
     state
@@ -130,9 +127,8 @@ async fn release_one(
             let connection = transaction.connection();
             let customer = customers::find(connection, &id, &Sight::All)?
                 .ok_or(ApiError::from(ReleaseRefusal::Missing))?;
-            let names = customers::names_of(connection, people(&customer))?;
             // It is in the pool now, where numbers are masked.
-            let view = CustomerView::new(customer, &names, PhoneDisplay::Masked);
+            let view = CustomerView::read(connection, customer, PhoneDisplay::Masked)?;
             let count = move || counting.metrics.count_releases(&outcome);
             Ok(Answer::ok("客户释放成功", view)?.once_committed(count))
         })
@@ -158,38 +154,5 @@ fn order(
         actor: caller.actor(),
         actor_name: caller.user.name.clone(),
         request_id: caller.request_id.clone(),
-    }
-}
-
-/// Why customers are released.
-fn reason(value: Option<&str>) -> Result<String, ApiError> {
-    let too_long = value.is_some_and(|text| text.trim().chars().count() > REASON_CHARACTERS_MAX);
-    if too_long {
-        return Err(ApiError::invalid("reason", "释放原因不能超过200字"));
-    }
-    optional_text("reason", value, REASON_CHARACTERS_MAX, Lines::One)?
-        .ok_or_else(|| ApiError::invalid("reason", "释放原因不能为空"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_release_has_a_reason_of_two_hundred_characters_at_most() {
-        let longest = "因".repeat(200);
-        assert_eq!(reason(Some(&longest)).unwrap(), longest);
-        assert_eq!(reason(Some(" 联系不上 ")).unwrap(), "联系不上");
-        for (text, refusal) in [
-            (None, "释放原因不能为空"),
-            (Some(" "), "释放原因不能为空"),
-            (
-                Some(format!("{longest}因").as_str()),
-                "释放原因不能超过200字",
-            ),
-            (Some("因\n果"), "字段 reason 包含不允许的控制字符"),
-        ] {
-            assert_eq!(reason(text).unwrap_err().to_string(), refusal);
-        }
     }
 }

@@ -11,7 +11,7 @@ use shared::operation_log::{self, Actor, Operation};
 use crate::assignment::{Entrance, Telling};
 use crate::customers::{
     ContractStatus, CreateError, LeadSource, NewsOfCustomers, ServiceCategory, free_number,
-    managers, tell_managers,
+    managers, subject_of, tell_managers,
 };
 
 /// What somebody has written into the form.
@@ -153,7 +153,7 @@ fn enter(
     data.insert("serviceCategory".to_owned(), json!(lead.service_category));
     let news = NewsOfCustomers {
         data,
-        subject: Some(format!("customer:{id}")),
+        subject: Some(subject_of(&id)),
         creator_name: WEBSITE.to_owned(),
         request_id: request_id.clone(),
     };
@@ -210,7 +210,7 @@ fn came_again(
         kind: Kind::CustomerFollowUpAdded,
         recipients,
         data,
-        subject: Some(format!("customer:{id}")),
+        subject: Some(subject_of(id)),
         reach: Reach::AllChannels,
         request_id: Some(request_id.clone()),
     };

@@ -74,6 +74,9 @@ pub fn notify_all(
     configured: ChannelSet,
     now: UtcTimestamp,
 ) -> Result<Vec<OutwardMessage>, DbError> {
+    if notices.is_empty() {
+        return Ok(Vec::new());
+    }
     let telling = telling(transaction.connection(), configured)?;
     inbox::deposit(transaction, notices, |kind| telling.template(kind), now)?;
     let outward: Vec<&Notice> = notices
