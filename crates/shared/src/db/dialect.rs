@@ -16,13 +16,15 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamp};
 use diesel::sqlite::Sqlite;
 
-use super::schema::{channel_holds, customers, outbox_messages, relays, users};
+use super::schema::{
+    channel_holds, customers, notification_templates, outbox_messages, relays, users,
+};
 use super::statement::Statement;
 use super::wake::Topic;
 use super::{DbConnection, DbError, each_backend};
 use crate::domain::{
-    Channel, CustomerId, MemberId, NotificationId, OutboxMessageId, RecipientId, RelayName, UserId,
-    UtcTimestamp,
+    Channel, CustomerId, EventId, MemberId, NotificationId, OutboxMessageId, RecipientId,
+    RelayName, UserId, UtcTimestamp,
 };
 
 /// How long a new connection waits for others that open the same new file.
@@ -453,20 +455,36 @@ pub(crate) fn lock_messages(
     }
 }
 
-/// The messages about these subjects, of these kinds or any, that wait and have certainly not been delivered;
-/// locked until the transaction ends, in the order of their ids. What a relay is just claiming is
-/// waited for, and is not among them then.
-pub(crate) fn lock_pending_about(
+/// A message that waits, by itself or in a digest.
+#[derive(Debug, Queryable)]
+pub(crate) struct WaitingMessage {
+    pub(crate) id: OutboxMessageId,
+    pub(crate) channel: Channel,
+    pub(crate) digest_id: Option<OutboxMessageId>,
+}
+
+/// The messages about these subjects, of these kinds or any, that wait and have certainly not been
+/// delivered by themselves, and those that a digest tells of, be it sent or not; locked until the
+/// transaction ends, in the order of their ids. What a relay is just claiming is waited for, and is not
+/// among them then.
+pub(crate) fn lock_waiting_about(
     connection: &mut DbConnection,
     subjects: &[String],
     kinds: Option<&[&str]>,
-) -> Result<Vec<(OutboxMessageId, Channel)>, DbError> {
+) -> Result<Vec<WaitingMessage>, DbError> {
     let waiting = outbox_messages::table
-        .filter(is_pending())
+        // In the words of the partial index.
+        .filter(diesel::dsl::sql::<Bool>(
+            "(outbox_messages.status = 'pending' OR outbox_messages.digest_id IS NOT NULL)",
+        ))
         .filter(outbox_messages::subject.eq_any(subjects))
         .filter(outbox_messages::outcome_unknown.eq(false))
         .order(outbox_messages::id)
-        .select((outbox_messages::id, outbox_messages::channel));
+        .select((
+            outbox_messages::id,
+            outbox_messages::channel,
+            outbox_messages::digest_id,
+        ));
     let locked = match (connection, kinds) {
         // The write transaction holds the only write lock there is.
         (DbConnection::Sqlite(c), None) => waiting.load(c)?,
@@ -478,6 +496,140 @@ pub(crate) fn lock_pending_about(
             .filter(outbox_messages::kind.eq_any(kinds))
             .for_update()
             .load(c)?,
+    };
+    Ok(locked)
+}
+
+/// The messages about these subjects, of these kinds or any, that are under way and would go on to another
+/// channel; locked until the transaction ends. What somebody else has locked is being settled, and
+/// passed over: who settles locks in no order, and two who wait for each other would never end.
+pub(crate) fn lock_sending_with_fallbacks(
+    connection: &mut DbConnection,
+    subjects: &[String],
+    kinds: Option<&[&str]>,
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    let under_way = outbox_messages::table
+        .filter(has_status("sending"))
+        .filter(outbox_messages::fallbacks.is_not_null())
+        .filter(outbox_messages::subject.eq_any(subjects))
+        .order(outbox_messages::id)
+        .select(outbox_messages::id);
+    let locked = match (connection, kinds) {
+        // The write transaction holds the only write lock there is.
+        (DbConnection::Sqlite(c), None) => under_way.load(c)?,
+        (DbConnection::Sqlite(c), Some(kinds)) => under_way
+            .filter(outbox_messages::kind.eq_any(kinds))
+            .load(c)?,
+        (DbConnection::Postgres(c), None) => under_way.for_update().skip_locked().load(c)?,
+        (DbConnection::Postgres(c), Some(kinds)) => under_way
+            .filter(outbox_messages::kind.eq_any(kinds))
+            .for_update()
+            .skip_locked()
+            .load(c)?,
+    };
+    Ok(locked)
+}
+
+/// Writes down on these messages which one took over from each, in one statement.
+pub(crate) fn name_fallbacks(
+    connection: &mut DbConnection,
+    ids: &[&OutboxMessageId],
+) -> Result<(), DbError> {
+    match connection {
+        DbConnection::Postgres(c) => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            Statement::new(
+                "UPDATE outbox_messages AS m SET fell_back_to = f.id FROM outbox_messages AS f \
+                 WHERE f.fallback_of = m.id AND m.id = ANY ({ids})",
+            )
+            .bind::<Array<Text>, _>("ids", ids)
+            .execute(c)?;
+        }
+        DbConnection::Sqlite(c) => {
+            let ids = serde_json::json!(ids).to_string();
+            Statement::new(
+                "UPDATE outbox_messages SET fell_back_to = f.id \
+                 FROM json_each({ids}) AS named, outbox_messages AS f \
+                 WHERE outbox_messages.id = named.value AND f.fallback_of = named.value",
+            )
+            .bind::<Text, _>("ids", ids)
+            .execute(c)?;
+        }
+    }
+    Ok(())
+}
+
+/// That a message waits until its recipient may be disturbed again, in the words of the partial indexes.
+pub(crate) fn is_quiet() -> diesel::expression::SqlLiteral<Bool> {
+    diesel::dsl::sql(
+        "(outbox_messages.status = 'pending' AND outbox_messages.quiet_until IS NOT NULL)",
+    )
+}
+
+/// All messages of a channel for these recipients that waited until they may be disturbed again, and
+/// have not expired; locked until the transaction ends, in the order of their ids. Whoever comes second
+/// waits, and finds those that are left.
+pub(crate) fn lock_quiet(
+    connection: &mut DbConnection,
+    channel: Channel,
+    recipients: &[RecipientId],
+    now: UtcTimestamp,
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    let quiet = outbox_messages::table
+        .filter(is_quiet())
+        .filter(outbox_messages::channel.eq(channel))
+        .filter(outbox_messages::recipient_id.eq_any(recipients))
+        .filter(outbox_messages::due_at.le(now))
+        .filter(
+            outbox_messages::expires_at
+                .is_null()
+                .or(outbox_messages::expires_at.gt(now)),
+        )
+        .order(outbox_messages::id)
+        .select(outbox_messages::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => quiet.load(c)?,
+        DbConnection::Postgres(c) => quiet.for_update().load(c)?,
+    };
+    Ok(locked)
+}
+
+/// The messages for a recipient that wait until they may be disturbed again, which is later than `now`;
+/// locked until the transaction ends, in the order of their ids.
+pub(crate) fn lock_quiet_of(
+    connection: &mut DbConnection,
+    recipient: &RecipientId,
+    now: UtcTimestamp,
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    let quiet = outbox_messages::table
+        .filter(is_quiet())
+        .filter(outbox_messages::channel.eq_any(Channel::ALL))
+        .filter(outbox_messages::recipient_id.eq(recipient))
+        .filter(outbox_messages::due_at.gt(now))
+        .order(outbox_messages::id)
+        .select(outbox_messages::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => quiet.load(c)?,
+        DbConnection::Postgres(c) => quiet.for_update().load(c)?,
+    };
+    Ok(locked)
+}
+
+/// What these digests tell of, locked until the transaction ends, in the order of their ids.
+pub(crate) fn lock_members(
+    connection: &mut DbConnection,
+    digests: &[&OutboxMessageId],
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    let members = outbox_messages::table
+        .filter(outbox_messages::digest_id.eq_any(digests.iter().copied()))
+        .order(outbox_messages::id)
+        .select(outbox_messages::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => members.load(c)?,
+        DbConnection::Postgres(c) => members.for_update().load(c)?,
     };
     Ok(locked)
 }
@@ -571,6 +723,8 @@ pub(crate) fn lock_finished(
     let old = outbox_messages::table
         .filter(outbox_messages::status.eq(status))
         .filter(outbox_messages::finished_at.lt(before))
+        // What a digest tells of is kept as long as the digest.
+        .filter(outbox_messages::digest_id.is_null())
         .order(outbox_messages::finished_at)
         .limit(limit)
         .select(outbox_messages::id);
@@ -602,6 +756,55 @@ pub fn lock_old_idempotency_keys(
         // The write transaction holds the only write lock there is.
         DbConnection::Sqlite(c) => old.load(c)?,
         DbConnection::Postgres(c) => old.for_update().skip_locked().load(c)?,
+    };
+    Ok(locked)
+}
+
+/// Locks events that were due before this, the oldest first, at most `limit`. Passes over those that
+/// somebody else has locked, and those that are still to be shown.
+///
+/// # Errors
+/// If the database does not answer.
+pub fn lock_old_events(
+    connection: &mut DbConnection,
+    before: UtcTimestamp,
+    limit: i64,
+) -> Result<Vec<EventId>, DbError> {
+    use super::schema::events;
+    let old = events::table
+        .filter(events::due_at.le(before))
+        .filter(events::waiting.is_null())
+        .order(events::due_at)
+        .limit(limit)
+        .select(events::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => old.load(c)?,
+        DbConnection::Postgres(c) => old.for_update().skip_locked().load(c)?,
+    };
+    Ok(locked)
+}
+
+/// Locks the event that has been due for longest and is still to be shown, if there is one that
+/// nobody else has locked.
+///
+/// # Errors
+/// If the database does not answer.
+pub fn lock_due_event(
+    connection: &mut DbConnection,
+    now: UtcTimestamp,
+) -> Result<Option<EventId>, DbError> {
+    use super::schema::events;
+    let due = events::table
+        .filter(events::waiting.is_not_null())
+        .filter(events::due_at.le(now))
+        .order(events::due_at)
+        .limit(1)
+        .select(events::id);
+    let locked = match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(c) => due.first(c).optional()?,
+        DbConnection::Postgres(c) => due.for_update().skip_locked().first(c).optional()?,
     };
     Ok(locked)
 }
@@ -723,6 +926,23 @@ pub fn lock_member(connection: &mut DbConnection, id: &MemberId) -> Result<(), D
                 .filter(members::id.eq(id))
                 .select(members::id)
                 .for_update()
+                .load(c)?;
+            Ok(())
+        }
+    }
+}
+
+/// Lets one transaction at a time look at the routes of a kind and change them, until it ends. Every kind
+/// has a template, also where it has no route yet; who edits its words waits as well.
+pub(crate) fn lock_routes(connection: &mut DbConnection, kind: &str) -> Result<(), DbError> {
+    match connection {
+        // The write transaction holds the only write lock there is.
+        DbConnection::Sqlite(_) => Ok(()),
+        DbConnection::Postgres(c) => {
+            let _locked: Vec<String> = notification_templates::table
+                .find(kind)
+                .select(notification_templates::kind)
+                .for_no_key_update()
                 .load(c)?;
             Ok(())
         }

@@ -105,6 +105,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    contract_signings (customer_id, signed_at) {
+        customer_id -> Text,
+        user_id -> Nullable<Text>,
+        signed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     lead_transfer_rules (id) {
         id -> Text,
         name -> Text,
@@ -179,6 +187,8 @@ diesel::table! {
         name -> Text,
         last_slot -> Timestamp,
         updated_at -> Timestamp,
+        under_way -> Nullable<Timestamp>,
+        progress -> Nullable<Text>,
     }
 }
 
@@ -204,15 +214,46 @@ diesel::table! {
 }
 
 diesel::table! {
+    service_tokens (id) {
+        id -> Text,
+        name -> Text,
+        hash -> Text,
+        scopes -> Text,
+        created_by -> Text,
+        created_at -> Timestamp,
+        expires_at -> Nullable<Timestamp>,
+        last_used_at -> Nullable<Timestamp>,
+        revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> Text,
+        kind -> Text,
+        user_id -> Nullable<Text>,
+        service_token_id -> Nullable<Text>,
+        dedup_key -> Nullable<Text>,
+        due_at -> Timestamp,
+        expires_at -> Nullable<Timestamp>,
+        receipt -> Nullable<Text>,
+        waiting -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     idempotency_keys (id) {
         id -> Text,
-        user_id -> Text,
+        user_id -> Nullable<Text>,
         key -> Text,
         fingerprint -> Text,
         status -> Nullable<Integer>,
         message -> Nullable<Text>,
         data -> Nullable<Text>,
         created_at -> Timestamp,
+        service_token_id -> Nullable<Text>,
     }
 }
 
@@ -325,6 +366,7 @@ diesel::table! {
         updated_at -> Timestamp,
         format -> Nullable<Text>,
         recipients -> Nullable<Text>,
+        fallback -> Nullable<Text>,
     }
 }
 
@@ -380,6 +422,11 @@ diesel::table! {
         delivered_at -> Nullable<Timestamp>,
         delivery_error -> Nullable<Text>,
         superseded_by -> Nullable<Text>,
+        fallbacks -> Nullable<Text>,
+        fallback_of -> Nullable<Text>,
+        fell_back_to -> Nullable<Text>,
+        quiet_until -> Nullable<Timestamp>,
+        digest_id -> Nullable<Text>,
     }
 }
 
@@ -482,6 +529,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     customers,
     assignments,
     follow_ups,
+    contract_signings,
     lead_transfer_rules,
     lead_transfer_rule_users,
     lead_transfer_runs,
@@ -506,6 +554,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     repairs,
     repaired_messages,
     login_failures,
+    service_tokens,
+    events,
     idempotency_keys,
     imports,
     website_lead_requests,

@@ -137,6 +137,7 @@ fn enqueue(
             due_at: now,
             expires_at: None,
             request_id: member.request_id.clone(),
+            fallbacks: None,
         });
     let messages = messages.collect();
     outbox::enqueue(transaction, messages, now)?;

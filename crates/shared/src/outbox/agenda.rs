@@ -12,6 +12,9 @@ pub struct Agenda {
     pub leases_over: bool,
     /// Whether there are pending messages that have become pointless.
     pub expired: bool,
+    /// Whether there are messages whose recipient may be disturbed again: see
+    /// [`end_quiet`](super::end_quiet).
+    pub quiet_over: bool,
 }
 
 /// Looks for everything that relays do by themselves, in one statement that reads a few rows. What is
@@ -29,6 +32,7 @@ pub fn agenda(
         match matter.as_str() {
             "leases" => agenda.leases_over = true,
             "expired" => agenda.expired = true,
+            "quiet" => agenda.quiet_over = true,
             channel => {
                 if let Ok(channel) = channel.parse() {
                     agenda.due = agenda.due.with(channel);

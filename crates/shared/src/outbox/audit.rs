@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use self::deleted::DeletedCustomers;
+use super::{TEST_SEND, fallback_chains};
 use crate::db::schema::{assignments, notification_routes, notifications, outbox_messages};
 use crate::db::{DbConnection, DbError};
 use crate::domain::{Channel, CustomerId, OutboxMessageId, RequestId, UtcTimestamp};
@@ -117,6 +118,7 @@ struct RouteState {
     kind: String,
     channel: Channel,
     enabled: bool,
+    fallback: Option<Channel>,
     updated_at: UtcTimestamp,
 }
 
@@ -133,14 +135,16 @@ enum Reach {
 ///
 /// All rows of one transaction carry one moment, and all but the notifications the id of the
 /// request, so that each is matched exactly: who got customers and who lost them, in one order, has
-/// one notification of the right kind, and one message on each channel on which the kind goes out.
+/// one notification of the right kind, and one message on each channel on which the kind goes out; of
+/// channels that are fallbacks of each other, on one. What takes over from another message is not looked
+/// at: that one is.
 /// `until` must lie so far back that no transaction of that time is still open.
 ///
 /// It is taken for a finding only where the route has been on since before the assignment and the
 /// channel was in use; where it cannot be told any more, it is a note. Who enters or claims a customer
 /// for themselves gets no message, by design. A release has its message to the owner, unless the owner
 /// released it. What was cancelled, by an operator or because it was superseded, counts as told: it was
-/// enqueued. What moves by rule is told once a run, and nothing is expected for it here. Assignments of
+/// enqueued. Test messages tell of nothing. What moves by rule is told once a run, and nothing is expected for it here. Assignments of
 /// customers that were deleted since are read from the operation log. Entries that were deleted since
 /// are reported as missing.
 ///
@@ -298,25 +302,43 @@ impl Channels {
         report: &mut AuditReport,
         is_enqueued: impl Fn(Channel) -> bool,
     ) {
-        for route in self.routes.iter().filter(|r| r.kind == expected.kind) {
-            if is_enqueued(route.channel) {
+        let routes: BTreeMap<Channel, &RouteState> = self
+            .routes
+            .iter()
+            .filter(|route| route.kind == expected.kind)
+            .map(|route| (route.channel, route))
+            .collect();
+        let links = routes
+            .iter()
+            .map(|(channel, route)| (*channel, route.fallback))
+            .collect();
+        for chain in fallback_chains(&links) {
+            // Whichever was the first when the assignment was made.
+            if chain.iter().any(|channel| is_enqueued(*channel)) {
                 continue;
             }
-            let in_use = self
-                .used_since
-                .get(&route.channel)
-                .is_some_and(|first| *first <= expected.at);
-            if route.updated_at > expected.at {
+            let chain: Vec<&RouteState> = chain
+                .iter()
+                .filter_map(|channel| routes.get(channel).copied())
+                .collect();
+            let mut enabled = chain.iter().filter(|route| route.enabled);
+            if chain.iter().any(|route| route.updated_at > expected.at) {
                 *report.notes.entry(ROUTE_CHANGED).or_default() += 1;
-            } else if route.enabled && in_use {
+            } else if let Some(route) = enabled.clone().find(|r| self.in_use(r, expected.at)) {
                 report.findings.push(Finding::MissingMessage {
                     expected: expected.clone(),
                     channel: route.channel,
                 });
-            } else if route.enabled {
+            } else if enabled.next().is_some() {
                 *report.notes.entry(CHANNEL_UNUSED).or_default() += 1;
             }
         }
+    }
+
+    /// Whether something had been enqueued on the route's channel by this moment.
+    fn in_use(&self, route: &RouteState, at: UtcTimestamp) -> bool {
+        let first = self.used_since.get(&route.channel);
+        first.is_some_and(|first| *first <= at)
     }
 }
 
@@ -348,8 +370,14 @@ fn load_messages(
 ) -> Result<Vec<EnqueuedMessage>, DbError> {
     Ok(outbox_messages::table
         .filter(outbox_messages::kind.eq_any(KINDS))
+        .filter(
+            outbox_messages::subject
+                .is_null()
+                .or(outbox_messages::subject.ne(TEST_SEND)),
+        )
         .filter(outbox_messages::created_at.ge(since))
         .filter(outbox_messages::created_at.lt(until))
+        .filter(outbox_messages::fallback_of.is_null())
         .order(outbox_messages::id)
         .select((
             outbox_messages::id,
@@ -389,6 +417,7 @@ fn load_routes(connection: &mut DbConnection) -> Result<Vec<RouteState>, DbError
             notification_routes::kind,
             notification_routes::channel,
             notification_routes::enabled,
+            notification_routes::fallback,
             notification_routes::updated_at,
         ))
         .load(connection)?)
@@ -398,7 +427,9 @@ fn load_routes(connection: &mut DbConnection) -> Result<Vec<RouteState>, DbError
 fn load_first_uses(
     connection: &mut DbConnection,
 ) -> Result<HashMap<Channel, UtcTimestamp>, DbError> {
+    // A fallback may go out where nothing is enqueued by itself.
     let rows: Vec<(Channel, Option<UtcTimestamp>)> = outbox_messages::table
+        .filter(outbox_messages::fallback_of.is_null())
         .group_by(outbox_messages::channel)
         .select((outbox_messages::channel, min(outbox_messages::created_at)))
         .load(connection)?;

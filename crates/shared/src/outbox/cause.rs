@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use super::Status;
 use crate::domain::{OutboxMessageId, RelayName, UtcTimestamp};
 
 /// Why a message is not sent: the closed list.
@@ -113,6 +114,20 @@ pub enum Cause {
     /// There was nothing to do, for another reason.
     NothingToDo {
         /// Which.
+        reason: Option<String>,
+    },
+    /// It waited with others until its recipient may be disturbed, and one message tells of all.
+    InDigest {
+        /// Which one.
+        digest: OutboxMessageId,
+        /// Where that stands.
+        status: Status,
+        /// When that is due, while it waits.
+        due_at: Option<UtcTimestamp>,
+    },
+    /// It was to tell of several messages, which go out by themselves instead.
+    Dissolved {
+        /// Why.
         reason: Option<String>,
     },
     /// What it tells was no longer so before it could be sent.
@@ -236,6 +251,21 @@ impl Cause {
             }
             Self::RouteOff => "the route of its kind was switched off".to_owned(),
             Self::NothingToDo { reason } => format!("there was nothing to do{}", because(reason)),
+            Self::InDigest {
+                digest,
+                status,
+                due_at,
+            } => {
+                let due = due_at.map(|due_at| format!(", due at {due_at}"));
+                format!(
+                    "it is told in digest {digest}, which is {status}{}",
+                    due.unwrap_or_default()
+                )
+            }
+            Self::Dissolved { reason } => format!(
+                "it was a digest, and what it was to tell goes out message by message{}",
+                because(reason)
+            ),
             Self::Superseded {
                 message, reason, ..
             } => {
@@ -300,6 +330,7 @@ impl Cause {
                 ..
             } => (*live_relays > 0).then_some(*reclaimed_at),
             Self::ChannelHeld { probe_at, .. } => *probe_at,
+            Self::InDigest { due_at, .. } => *due_at,
             Self::RateLimited { about, .. } | Self::RecipientLimited { about, .. } => Some(*about),
             Self::Sent { .. }
             | Self::PresumedSent { .. }
@@ -310,6 +341,7 @@ impl Cause {
             | Self::NoSubscription
             | Self::RouteOff
             | Self::NothingToDo { .. }
+            | Self::Dissolved { .. }
             | Self::Superseded { .. }
             | Self::Cancelled { .. }
             | Self::Expired { .. }
@@ -331,7 +363,14 @@ impl Cause {
             | Self::BehindSameRecipient { .. }
             | Self::RateLimited { .. }
             | Self::RecipientLimited { .. }
+            | Self::Dissolved { .. }
             | Self::Superseded { .. } => None,
+            Self::InDigest { status, .. } => match status {
+                Status::Pending | Status::Sending | Status::Sent => None,
+                Status::Failed | Status::Skipped | Status::Cancelled => Some(
+                    "see what became of the digest (outbox explain), and requeue it: it tells of this one as well",
+                ),
+            },
             Self::LeftToAPerson { .. } => {
                 Some("ask the recipient; requeue it if it did not arrive, else leave or cancel it")
             }

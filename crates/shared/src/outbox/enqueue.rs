@@ -1,6 +1,6 @@
 use diesel::prelude::*;
 
-use super::{NewMessage, PAYLOAD_BYTES_MAX, Priority, Status};
+use super::{FallbackChannels, NewMessage, PAYLOAD_BYTES_MAX, Priority, Status};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbError, WriteTransaction, each_backend};
 use crate::domain::{Channel, OutboxMessageId, RecipientId, RequestId, UtcTimestamp};
@@ -31,6 +31,7 @@ struct Row {
     expires_at: Option<UtcTimestamp>,
     request_id: Option<RequestId>,
     created_at: UtcTimestamp,
+    fallbacks: Option<FallbackChannels>,
 }
 
 /// Puts messages into the outbox, as part of the business change that `transaction` carries: they
@@ -107,5 +108,6 @@ fn row(id: OutboxMessageId, message: NewMessage, now: UtcTimestamp) -> Result<Ro
         expires_at: message.expires_at,
         request_id: message.request_id,
         created_at: now,
+        fallbacks: message.fallbacks,
     })
 }

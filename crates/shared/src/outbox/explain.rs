@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::recipient_limit::sent_lately;
 use super::{
-    AHEAD_MAX, Attempt, Cause, ChannelSettings, DO_NOT_DISTURB, Hold, Life, Message, Priority,
-    RESCUES_MAX, RecipientLimit, Relay, SILENCE_MAX, Status, UnknownOutcomePolicy, attempts_of,
-    channel_settings, find, holds, relays,
+    AHEAD_MAX, Attempt, Cause, ChannelSettings, DIGEST, DO_NOT_DISTURB, Hold, Life, Message,
+    Priority, RESCUES_MAX, RecipientLimit, Relay, SILENCE_MAX, Status, UnknownOutcomePolicy,
+    attempts_of, channel_settings, digest, find, holds, relays,
 };
 use crate::db::schema::{outbox_messages, relays as relays_table};
 use crate::db::{DbConnection, DbError, dialect};
@@ -30,6 +30,31 @@ pub struct Explanation {
     pub expected_at: Option<UtcTimestamp>,
     /// What a person has to do, if anything.
     pub fix: Option<&'static str>,
+    /// The message that took over from it, on another channel.
+    pub fell_back_to: Option<LinkedMessage>,
+    /// The message that it took over from.
+    pub fallback_of: Option<LinkedMessage>,
+}
+
+/// Another message that has to do with one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkedMessage {
+    /// Which one.
+    pub id: OutboxMessageId,
+    /// How it goes out; empty if it was deleted since.
+    pub channel: Option<Channel>,
+    /// Where it stands; empty if it was deleted since.
+    pub status: Option<Status>,
+}
+
+impl LinkedMessage {
+    /// The channel in words.
+    fn place(&self) -> String {
+        self.channel
+            .map(|channel| format!(" on {channel}"))
+            .unwrap_or_default()
+    }
 }
 
 /// What is known about a message and its surroundings at one moment.
@@ -56,6 +81,8 @@ pub struct Facts {
     pub last_attempt: Option<Attempt>,
     /// Who cancelled it last.
     pub cancelled: Option<LoggedOperation>,
+    /// Where the digest stands that tells of it, and when that became or becomes due.
+    pub digest: Option<(Status, UtcTimestamp)>,
 }
 
 /// Says why a message is not sent: one answer, the same for the same facts. `None` if there is no
@@ -71,15 +98,53 @@ pub fn explain(
     let Some(message) = find(connection, id)? else {
         return Ok(None);
     };
+    let fell_back_to = linked(connection, message.fell_back_to.as_ref())?;
+    let fallback_of = linked(connection, message.fallback_of.as_ref())?;
     let facts = facts(connection, message, now)?;
     let cause = decide(&facts, now);
+    let mut text = cause.sentence();
+    if let Some(other) = &fallback_of {
+        text.push_str(&format!(
+            "; it took over from {}{}",
+            other.id,
+            other.place()
+        ));
+    }
+    if let Some(other) = &fell_back_to {
+        text.push_str(&format!("; it went on as {}{}", other.id, other.place()));
+    }
+    let status = facts.message.status;
+    // What went on needs nothing done: requeued, it would tell the recipient twice.
+    let is_told_otherwise = fell_back_to.is_some() && status.can_be_requeued();
     Ok(Some(Explanation {
         id: facts.message.id,
-        status: facts.message.status,
-        text: cause.sentence(),
+        status,
+        text,
         expected_at: cause.expected_at(),
-        fix: cause.fix(),
+        fix: cause.fix().filter(|_| !is_told_otherwise),
         cause,
+        fell_back_to,
+        fallback_of,
+    }))
+}
+
+fn linked(
+    connection: &mut DbConnection,
+    id: Option<&OutboxMessageId>,
+) -> Result<Option<LinkedMessage>, DbError> {
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    let found: Option<(Channel, Status)> = outbox_messages::table
+        .find(id)
+        .select((outbox_messages::channel, outbox_messages::status))
+        .first(connection)
+        .optional()?;
+    let (channel, status) = found.unzip();
+    Ok(Some(LinkedMessage {
+        id: id.clone(),
+        channel,
+        status,
     }))
 }
 
@@ -160,7 +225,7 @@ fn waits_for_the_probe(facts: &Facts) -> bool {
 fn not_due(facts: &Facts) -> Cause {
     let message = &facts.message;
     let last_rule = facts.last_attempt.as_ref().map(|last| last.rule.as_str());
-    if last_rule == Some(DO_NOT_DISTURB) {
+    if message.quiet_until.is_some() || last_rule == Some(DO_NOT_DISTURB) {
         Cause::DoNotDisturb {
             until: message.due_at,
         }
@@ -267,6 +332,16 @@ const NO_SUBSCRIPTION: i64 = 43_101;
 
 fn skipped(facts: &Facts) -> Cause {
     let message = &facts.message;
+    if let Some(digest) = &message.digest_id {
+        return in_digest(digest, facts.digest);
+    }
+    if message.kind == DIGEST && !message.outcome_unknown {
+        let reason = message.last_error.as_deref();
+        let reason = reason.map(|text| text.strip_suffix(digest::DISSOLVED).unwrap_or(text));
+        return Cause::Dissolved {
+            reason: reason.map(str::to_owned),
+        };
+    }
     let reason = message.last_error.as_deref().unwrap_or_default();
     let rule = facts.last_attempt.as_ref().map(|last| last.rule.as_str());
     if message.last_errcode == Some(NO_SUBSCRIPTION) {
@@ -279,6 +354,18 @@ fn skipped(facts: &Facts) -> Cause {
         Cause::NothingToDo {
             reason: message.last_error.clone(),
         }
+    }
+}
+
+/// A digest is deleted with what it tells of, so it is there.
+fn in_digest(digest: &OutboxMessageId, stands: Option<(Status, UtcTimestamp)>) -> Cause {
+    let (status, due_at) = stands.map_or((Status::Sent, None), |(status, due_at)| {
+        (status, (status == Status::Pending).then_some(due_at))
+    });
+    Cause::InDigest {
+        digest: digest.clone(),
+        status,
+        due_at,
     }
 }
 
@@ -353,6 +440,10 @@ fn facts(
     let cancelled = operation_log::history(connection, "outbox_message", message.id.as_str())?
         .into_iter()
         .rfind(|act| act.action == "outbox.cancel");
+    let digest = match &message.digest_id {
+        Some(digest) => digest::of_message(connection, digest)?,
+        None => None,
+    };
     Ok(Facts {
         hold,
         claimer,
@@ -363,6 +454,7 @@ fn facts(
         settings,
         last_attempt,
         cancelled,
+        digest,
         message,
     })
 }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diesel::dsl::{count_star, max};
+use diesel::dsl::{count, count_star, max};
 use diesel::prelude::*;
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ pub struct FailureLine {
     pub last_day: i64,
     /// In the last 7 days.
     pub last_week: i64,
+    /// How many of the last 7 days went on to another channel.
+    pub last_week_fell_back: i64,
     /// When the last one was given up.
     pub last_at: Option<UtcTimestamp>,
     /// What went wrong with one of them, in words.
@@ -43,6 +45,7 @@ type Line = (
     Option<i64>,
     String,
     Channel,
+    i64,
     i64,
     Option<UtcTimestamp>,
     Option<String>,
@@ -63,7 +66,7 @@ pub fn failures(
         let day = counts(connection, status, now.before(DAY))?;
         let week = grouped(connection, status, now.before(WEEK))?;
         lines.extend(week.into_iter().map(
-            |(errcode, kind, channel, last_week, last_at, example)| {
+            |(errcode, kind, channel, last_week, last_week_fell_back, last_at, example)| {
                 let key = (errcode, kind.clone(), channel);
                 FailureLine {
                     status,
@@ -72,6 +75,7 @@ pub fn failures(
                     last_hour: hour.get(&key).copied().unwrap_or(0),
                     last_day: day.get(&key).copied().unwrap_or(0),
                     last_week,
+                    last_week_fell_back,
                     last_at,
                     example,
                     kind,
@@ -113,6 +117,8 @@ fn grouped(
     Ok(outbox_messages::table
         .filter(dialect::has_status(status.as_str()))
         .filter(outbox_messages::finished_at.ge(since))
+        // Told in a digest, which has its own line if it failed.
+        .filter(outbox_messages::digest_id.is_null())
         .group_by((
             outbox_messages::last_errcode,
             outbox_messages::kind,
@@ -123,6 +129,7 @@ fn grouped(
             outbox_messages::kind,
             outbox_messages::channel,
             count_star(),
+            count(outbox_messages::fell_back_to),
             max(outbox_messages::finished_at),
             max(outbox_messages::last_error),
         ))

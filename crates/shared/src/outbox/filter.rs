@@ -33,6 +33,8 @@ pub struct ListFilter {
     pub request_id: Option<RequestId>,
     /// About this: `customer:<id>`.
     pub subject: Option<String>,
+    /// Told in this digest.
+    pub digest_id: Option<OutboxMessageId>,
     /// Only messages made before this one: the last of the page before.
     #[serde(skip)]
     pub before: Option<OutboxMessageId>,
@@ -93,6 +95,9 @@ impl ListFilter {
         }
         if let Some(subject) = self.subject.clone() {
             query = query.filter(outbox_messages::subject.eq(subject));
+        }
+        if let Some(digest) = self.digest_id.clone() {
+            query = query.filter(outbox_messages::digest_id.eq(digest));
         }
         if let Some(before) = self.before.clone() {
             query = query.filter(outbox_messages::id.lt(before));

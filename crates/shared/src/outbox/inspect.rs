@@ -43,7 +43,7 @@ pub fn list(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backlog {
-    /// One line per channel and status that occurs.
+    /// One line per channel and status that occurs. What a digest tells of is not counted: the digest is.
     pub lines: Vec<BacklogLine>,
     /// When the message that has been waiting longest became due, if one is waiting.
     pub oldest_due_at: Option<UtcTimestamp>,
@@ -78,6 +78,7 @@ impl Backlog {
 /// What the database says.
 pub fn backlog(connection: &mut DbConnection, now: UtcTimestamp) -> Result<Backlog, DbError> {
     let lines = outbox_messages::table
+        .filter(outbox_messages::digest_id.is_null())
         .group_by((outbox_messages::channel, outbox_messages::status))
         .order((outbox_messages::channel, outbox_messages::status))
         .select((

@@ -2,7 +2,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Priority, Status};
+use super::{FallbackChannels, Priority, Status};
 use crate::db::schema::outbox_messages;
 use crate::domain::{Channel, OutboxMessageId, RecipientId, RelayName, RequestId, UtcTimestamp};
 
@@ -35,6 +35,9 @@ pub struct NewMessage {
     pub expires_at: Option<UtcTimestamp>,
     /// The request that caused it.
     pub request_id: Option<RequestId>,
+    /// The channels on which it goes on, one after the other, if the recipient cannot be reached on
+    /// its own; none for a message that stays where it is.
+    pub fallbacks: Option<FallbackChannels>,
 }
 
 /// A whole row, as an operator sees it.
@@ -71,6 +74,11 @@ pub struct Message {
     pub delivered_at: Option<UtcTimestamp>,
     pub delivery_error: Option<String>,
     pub superseded_by: Option<OutboxMessageId>,
+    pub fallbacks: Option<FallbackChannels>,
+    pub fallback_of: Option<OutboxMessageId>,
+    pub fell_back_to: Option<OutboxMessageId>,
+    pub quiet_until: Option<UtcTimestamp>,
+    pub digest_id: Option<OutboxMessageId>,
 }
 
 /// A message that a relay has leased: what it needs to deliver and settle it.

@@ -10,9 +10,11 @@
 //!                        └──────── requeue (operator) ◄── failed, skipped,     └─ settle: refused, or no
 //!                                                         cancelled               attempt left ─► failed
 //!                  pending, failed ──► cancelled (operator, expired, or superseded)
+//!                  pending ──► skipped: told in a digest (see `digest`)
 //! ```
 //!
-//! One row is one message to one recipient on one channel. Every verb takes `now`; those that
+//! One row is one message to one recipient on one channel. One that does not reach its recipient there
+//! and has channels left makes another one in the transaction that ends it: `fallback`. Every verb takes `now`; those that
 //! change something take a transaction. Nothing here calls a platform.
 
 mod agenda;
@@ -21,10 +23,13 @@ mod audit;
 mod cause;
 mod channel_settings;
 mod claim;
+mod digest;
 mod enqueue;
 mod errcode_override;
 mod explain;
 mod failures;
+mod fallback;
+mod fallback_channels;
 mod filter;
 mod hold;
 mod inspect;
@@ -41,6 +46,7 @@ mod settle;
 mod status;
 mod stuck;
 mod supersede;
+mod test_send;
 
 pub use agenda::{Agenda, agenda};
 pub use attempt::{Attempt, DO_NOT_DISTURB, attempts_of};
@@ -48,10 +54,16 @@ pub use audit::{AuditReport, Expected, Finding, audit};
 pub use cause::{AHEAD_MAX, Cause};
 pub use channel_settings::{ChannelSettings, UnknownOutcomePolicy, channel_settings, set_channel};
 pub use claim::{ClaimOrder, claim_due, give_back_claim};
+pub use digest::{
+    AfterQuiet, DIGEST, DigestMember, MembersTold, QuietEnded, QuietMessage, end_quiet,
+    lock_quiet_over, look_again_at_quiet, members_to_tell,
+};
 pub use enqueue::{Enqueued, enqueue, enqueue_as};
 pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
-pub use explain::{Explanation, Facts, decide, explain};
+pub use explain::{Explanation, Facts, LinkedMessage, decide, explain};
 pub use failures::{FailureLine, failures};
+pub use fallback::{Fallback, FallbackCause};
+pub use fallback_channels::{FallbackChannels, fallback_chains};
 pub use filter::ListFilter;
 pub use hold::{
     Hold, HoldCause, HoldOrder, hold_by_operator, hold_channel, holds, lift_by_operator, lift_hold,
@@ -76,3 +88,4 @@ pub use settle::{AttemptReport, Outcome, Settled, Settlement, Verdict, settle};
 pub use status::Status;
 pub use stuck::{StuckGroup, stuck};
 pub use supersede::{PendingKinds, Superseded, cancel_pending, name_successors, supersede};
+pub use test_send::{TEST_SEND, is_test, mark_as_test};

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::Status;
+use super::{Status, digest};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbError, WriteTransaction, dialect};
 use crate::domain::UtcTimestamp;
@@ -44,7 +44,7 @@ impl Retention {
 /// Deletes finished messages that were kept long enough, with their attempts: at most `limit` of
 /// each status, the oldest first. Answers how many; fewer than `limit` means that nothing is left.
 ///
-/// Passes over rows that somebody else has locked: an operator is requeueing them, or another relay
+/// What a digest tells of goes with the digest. Passes over rows that somebody else has locked: an operator is requeueing them, or another relay
 /// deletes them. With a message goes the memory of its `dedup_key`.
 ///
 /// # Errors
@@ -66,6 +66,7 @@ pub fn prune(
         if old.is_empty() {
             continue;
         }
+        digest::delete_members(connection, &old)?;
         pruned += diesel::delete(outbox_messages::table.filter(outbox_messages::id.eq_any(old)))
             .execute(connection)?;
     }

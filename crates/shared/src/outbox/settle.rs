@@ -2,9 +2,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::attempt::{self, Attempt};
+use super::fallback::{Fallback, FallbackCause, fall_back};
 use super::hold::{HoldOrder, hold_channel, lift_proven_wrong};
 use super::refused_recipients::give_messages_of_their_own;
-use super::{ClaimedMessage, RefusedRecipients, Status};
+use super::{ClaimedMessage, RefusedRecipients, Status, digest};
 use crate::db::dialect::{self, SettledRow};
 use crate::db::{DbError, WriteTransaction};
 use crate::domain::{AttemptId, Channel, OutboxMessageId, RelayName, UtcTimestamp};
@@ -85,6 +86,9 @@ pub struct Settlement {
     /// For whom of its recipients the platform did not take it, if it took it for others. Looked at
     /// with [`Verdict::Accepted`] alone.
     pub refused_recipients: Option<RefusedRecipients>,
+    /// Why its recipient is to be told on the next channel, if that is why it ended. Looked at with
+    /// [`Verdict::Refused`] and [`Verdict::Pointless`] alone.
+    pub falls_back: Option<FallbackCause>,
 }
 
 impl AttemptReport {
@@ -100,6 +104,8 @@ pub struct Settled {
     pub settled: Vec<(OutboxMessageId, Status)>,
     /// Messages whose lease had passed to somebody else: a normal outcome, nothing was written.
     pub leases_lost: Vec<OutboxMessageId>,
+    /// Messages that took over from settled ones.
+    pub fallbacks: Vec<Fallback>,
 }
 
 impl Verdict {
@@ -128,7 +134,8 @@ impl Verdict {
 
 /// Ends leases, a whole batch at a time: writes the new status, records what did not simply
 /// succeed, and holds or lifts channels accordingly. Recipients whom the platform left out get a failed
-/// message of their own.
+/// message of their own; those who cannot be reached on a channel are told on the next one of their
+/// message; a digest that the platform does not take is dissolved.
 ///
 /// Only rows that this relay still holds under the same fence are touched.
 ///
@@ -161,6 +168,9 @@ pub fn settle(
     let attempts: Vec<Attempt> = in_time.iter().filter_map(|s| recorded(s, relay)).collect();
     attempt::record(transaction.connection(), &attempts)?;
     give_messages_of_their_own(transaction.connection(), relay, &in_time, now)?;
+    let fallbacks = fall_back(transaction, &in_time, now)?;
+    digest::remember_quiet(transaction.connection(), &in_time)?;
+    digest::dissolve(transaction, &in_time, now)?;
     update_holds(transaction, &in_time, now)?;
     Ok(Settled {
         settled: in_time
@@ -168,6 +178,7 @@ pub fn settle(
             .map(|s| (s.message.id.clone(), status_after(s)))
             .collect(),
         leases_lost: late.iter().map(|s| s.message.id.clone()).collect(),
+        fallbacks,
     })
 }
 
@@ -210,6 +221,7 @@ fn status_after(settlement: &Settlement) -> Status {
         Verdict::Retry { .. } | Verdict::Postponed { .. } | Verdict::Released { .. } => {
             Status::Pending
         }
+        Verdict::Refused if digest::is_dissolved(settlement) => Status::Skipped,
         Verdict::Refused | Verdict::Undecided => Status::Failed,
         Verdict::Pointless => Status::Skipped,
     }
@@ -230,6 +242,10 @@ fn row(settlement: &Settlement, now: UtcTimestamp) -> SettledRow {
         provider_message_id: None,
         finished_at: status.is_final().then_some(now),
     };
+    if digest::is_dissolved(settlement) {
+        let reason = row.error.get_or_insert_default();
+        reason.push_str(digest::DISSOLVED);
+    }
     match &settlement.verdict {
         Verdict::Accepted {
             provider_message_id,

@@ -1,6 +1,7 @@
 use diesel::prelude::*;
 
-use super::Status;
+use super::fallback::stay_where_they_are;
+use super::{Status, digest};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbError, WriteTransaction, dialect};
 use crate::domain::{Channel, OutboxMessageId, UtcTimestamp};
@@ -27,9 +28,11 @@ pub enum PendingKinds<'a> {
 /// any more, as part of the change that made it so. `reason` says what happened, and begins with
 /// `superseded: `.
 ///
-/// A message under way is left alone, and so is one that waits but may have been delivered. Call it
-/// before the change enqueues messages of its own, or it takes them back as well. Two statements at
-/// most, however many subjects there are.
+/// What waits in a digest is taken out of it, up to the moment at which the digest leaves. A message
+/// under way is left alone, but does not go on to another channel if it does not arrive; one that waits
+/// and may have been delivered is left alone as well. Call it before the change enqueues messages of its
+/// own, or it takes them back too. Four statements, and two more where there are digests, however many
+/// subjects there are.
 ///
 /// # Errors
 /// What the database says.
@@ -44,23 +47,30 @@ pub fn supersede(
         return Ok(Vec::new());
     }
     let connection = transaction.connection();
-    let waiting = dialect::lock_pending_about(connection, subjects, kinds.named())?;
+    // First: what goes on before this is among those that wait.
+    stay_where_they_are(connection, subjects, kinds.named())?;
+    let mut waiting = dialect::lock_waiting_about(connection, subjects, kinds.named())?;
+    let digests = waiting.iter().filter_map(|one| one.digest_id.clone());
+    let open = digest::open_among(connection, digests.collect())?;
+    waiting.retain(|one| one.digest_id.as_ref().is_none_or(|id| open.contains(id)));
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = waiting.iter().map(|(id, _)| id);
+    let ids = waiting.iter().map(|one| &one.id);
     diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(ids)))
         .set((
             outbox_messages::status.eq(Status::Cancelled),
             outbox_messages::finished_at.eq(now),
             outbox_messages::last_error.eq(reason),
+            outbox_messages::digest_id.eq(None::<OutboxMessageId>),
             // Of an earlier time, if somebody has requeued it since.
             outbox_messages::superseded_by.eq(None::<OutboxMessageId>),
         ))
         .execute(connection)?;
-    let superseded = waiting
-        .into_iter()
-        .map(|(id, channel)| Superseded { id, channel });
+    let superseded = waiting.into_iter().map(|one| Superseded {
+        id: one.id,
+        channel: one.channel,
+    });
     Ok(superseded.collect())
 }
 
@@ -90,7 +100,7 @@ impl<'a> PendingKinds<'a> {
 }
 
 /// Writes down which message took the place of those that were taken back: on each channel one, if
-/// something goes out there. A statement per successor.
+/// something goes out there or would go on to it. A statement per successor.
 ///
 /// # Errors
 /// What the database says.

@@ -1,5 +1,5 @@
 -- What there is to do, a row for each matter: a channel on which something is due, leases that are
--- over, messages that have expired.
+-- over, messages that have expired, messages whose recipient may be disturbed again.
 --
 -- Each priority is looked up by itself, and only its first row, so that a million messages that are
 -- not due yet are not read.
@@ -32,5 +32,12 @@ SELECT 'expired'
 WHERE (
     SELECT 1 FROM outbox_messages
     WHERE status = 'pending' AND expires_at <= {now}
+    LIMIT 1
+) IS NOT NULL
+UNION ALL
+SELECT 'quiet'
+WHERE (
+    SELECT 1 FROM outbox_messages
+    WHERE status = 'pending' AND quiet_until IS NOT NULL AND due_at <= {due_until}
     LIMIT 1
 ) IS NOT NULL

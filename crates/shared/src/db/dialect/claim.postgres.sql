@@ -6,7 +6,8 @@
 -- may_be_held         whether a hold on the channel is passed over, for a probe
 --
 -- Each priority is looked up by itself, so that a million rows of one that are not due yet are not
--- read on the way to the next. Rows that another relay has locked are passed over, not waited for.
+-- read on the way to the next. Rows that another relay has locked are passed over, not waited for. What
+-- waited for the end of a do-not-disturb is first looked at together: see digest.rs.
 WITH due AS MATERIALIZED (
     SELECT found.*, row_number() OVER (PARTITION BY found.priority ORDER BY found.due_at) AS place
     FROM (VALUES (0::SMALLINT, {limit}), (1::SMALLINT, {limit_below_high}), (2::SMALLINT, {limit_below_high})) AS wanted (priority, most)
@@ -17,6 +18,7 @@ WITH due AS MATERIALIZED (
           AND channel = {channel}
           AND priority = wanted.priority
           AND due_at <= {now}
+          AND quiet_until IS NULL
           AND (expires_at IS NULL OR expires_at > {now})
           AND recipient_id <> ALL ({busy_recipients})
         ORDER BY due_at

@@ -8,6 +8,7 @@ WITH due AS MATERIALIZED (
             SELECT id, recipient_id, priority, due_at
             FROM outbox_messages
             WHERE status = 'pending' AND channel = {channel} AND priority = 0 AND due_at <= {now}
+              AND quiet_until IS NULL
               AND (expires_at IS NULL OR expires_at > {now})
               AND recipient_id NOT IN (SELECT value FROM json_each({busy_recipients}))
             ORDER BY due_at
@@ -18,6 +19,7 @@ WITH due AS MATERIALIZED (
             SELECT id, recipient_id, priority, due_at
             FROM outbox_messages
             WHERE status = 'pending' AND channel = {channel} AND priority = 1 AND due_at <= {now}
+              AND quiet_until IS NULL
               AND (expires_at IS NULL OR expires_at > {now})
               AND recipient_id NOT IN (SELECT value FROM json_each({busy_recipients}))
             ORDER BY due_at
@@ -28,6 +30,7 @@ WITH due AS MATERIALIZED (
             SELECT id, recipient_id, priority, due_at
             FROM outbox_messages
             WHERE status = 'pending' AND channel = {channel} AND priority = 2 AND due_at <= {now}
+              AND quiet_until IS NULL
               AND (expires_at IS NULL OR expires_at > {now})
               AND recipient_id NOT IN (SELECT value FROM json_each({busy_recipients}))
             ORDER BY due_at

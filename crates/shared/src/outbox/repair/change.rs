@@ -76,6 +76,8 @@ fn change(
             outbox_messages::due_at.eq(now),
             outbox_messages::expires_at.eq(None::<UtcTimestamp>),
             outbox_messages::finished_at.eq(None::<UtcTimestamp>),
+            // At once, whatever it waited for; if that is still so, it waits again.
+            outbox_messages::quiet_until.eq(None::<UtcTimestamp>),
         ))
         .execute(connection)?;
     if let Wish::Edit { payload, .. } = wish {

@@ -2,11 +2,11 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
-use super::{RepairError, RepairOrder, change, record};
+use super::{RepairAct, RepairError, RepairOrder, change, record};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbConnection, DbError, WriteTransaction, dialect};
 use crate::domain::{OutboxMessageId, RepairId, UtcTimestamp};
-use crate::outbox::Message;
+use crate::outbox::{DIGEST, Message};
 
 /// What [`repair`] did.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,16 @@ pub struct Repaired {
     pub repair: RepairId,
     /// The messages as they are now, in the order they were named.
     pub messages: Vec<Message>,
+}
+
+impl Repaired {
+    /// How many of them had gone on to another channel: requeued, they tell their recipients again.
+    pub fn fell_back(&self) -> usize {
+        let messages = self.messages.iter();
+        messages
+            .filter(|message| message.fell_back_to.is_some())
+            .count()
+    }
 }
 
 /// As many rows as fit well into one statement.
@@ -60,6 +70,17 @@ fn check(
     let act = order.wish.act();
     match message {
         None => Err(RepairError::NoSuchMessage(id.clone())),
+        Some(Message {
+            digest_id: Some(digest),
+            ..
+        }) => Err(RepairError::InDigest {
+            id: id.clone(),
+            digest: digest.clone(),
+            act,
+        }),
+        Some(message) if act == RepairAct::Edit && message.kind == DIGEST => {
+            Err(RepairError::EditOfDigest(id.clone()))
+        }
         Some(message) if !act.allows(message.status) => Err(RepairError::WrongStatus {
             id: id.clone(),
             status: message.status,

@@ -22,6 +22,21 @@ pub enum RepairError {
         /// What was wanted.
         act: RepairAct,
     },
+    /// A digest tells of it.
+    #[error("message {id} is told in digest {digest}; only the digest can be {}", .act.participle())]
+    InDigest {
+        /// Which message.
+        id: OutboxMessageId,
+        /// Which digest.
+        digest: OutboxMessageId,
+        /// What was wanted.
+        act: RepairAct,
+    },
+    /// What a digest says is made of its messages at every attempt.
+    #[error(
+        "message {0} is a digest: what it says is made of its messages and cannot be edited; requeue it as it is"
+    )]
+    EditOfDigest(OutboxMessageId),
     /// Somebody else is changing it at this moment.
     #[error("message {0} is being changed by somebody else at this moment; try again")]
     Busy(OutboxMessageId),

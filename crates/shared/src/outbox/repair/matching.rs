@@ -4,6 +4,7 @@ use super::{RepairAct, RepairOrder, change, record};
 use crate::db::schema::outbox_messages;
 use crate::db::{DbConnection, DbError, WriteTransaction, dialect};
 use crate::domain::{OutboxMessageId, RepairId, UtcTimestamp};
+use crate::outbox::filter::MessageQuery;
 use crate::outbox::{ListFilter, Message};
 
 /// How many rows one transaction of a repair of all that match changes: few enough that relays and
@@ -19,16 +20,28 @@ pub fn count_repairable(
     act: RepairAct,
     filter: &ListFilter,
 ) -> Result<i64, DbError> {
-    Ok(filter
+    Ok(repairable(act, filter).count().get_result(connection)?)
+}
+
+/// What went on to another channel has been told there, and is requeued by name alone.
+fn repairable(act: RepairAct, filter: &ListFilter) -> MessageQuery {
+    let query = filter
         .query()
         .filter(outbox_messages::status.eq_any(act.statuses()))
-        .count()
-        .get_result(connection)?)
+        // What a digest tells of goes out with the digest.
+        .filter(outbox_messages::digest_id.is_null());
+    match act {
+        RepairAct::Cancel => query,
+        RepairAct::Requeue | RepairAct::Edit => {
+            query.filter(outbox_messages::fell_back_to.is_null())
+        }
+    }
 }
 
 /// A repair of all messages that match a filter, under way: a batch per transaction.
 ///
-/// It changes no more messages than were confirmed, whatever else comes to match meanwhile.
+/// It changes no more messages than were confirmed, whatever else comes to match meanwhile. Nothing is
+/// requeued that went on to another channel: its recipient has been told.
 #[derive(Debug)]
 pub struct MatchingRepair {
     id: RepairId,
@@ -109,11 +122,8 @@ impl MatchingRepair {
         Ok(self)
     }
 
-    fn repairable(&self) -> crate::outbox::filter::MessageQuery {
-        let statuses = self.order.wish.act().statuses();
-        self.filter
-            .query()
-            .filter(outbox_messages::status.eq_any(statuses))
+    fn repairable(&self) -> MessageQuery {
+        repairable(self.order.wish.act(), &self.filter)
     }
 
     fn candidates(
