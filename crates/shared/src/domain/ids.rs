@@ -179,6 +179,16 @@ id!(
     "operation log id"
 );
 id!(
+    /// A token with which another program uses a few endpoints.
+    ServiceTokenId,
+    "service token id"
+);
+id!(
+    /// Something that another module has told of.
+    EventId,
+    "event id"
+);
+id!(
     /// One import of customers from a file.
     ImportId,
     "import id"

@@ -9,9 +9,9 @@ mod timestamp;
 
 pub use channel::{App, Channel, ChannelSet};
 pub use ids::{
-    AssignmentId, AttemptId, BindingId, CustomerId, FollowUpId, ImportId, InvalidId, MemberId,
-    NotificationId, OperationLogId, OutboxMessageId, RecipientId, RelayName, RepairId, RequestId,
-    TransferRecordId, TransferRuleId, TransferRunId, UserId,
+    AssignmentId, AttemptId, BindingId, CustomerId, EventId, FollowUpId, ImportId, InvalidId,
+    MemberId, NotificationId, OperationLogId, OutboxMessageId, RecipientId, RelayName, RepairId,
+    RequestId, ServiceTokenId, TransferRecordId, TransferRuleId, TransferRunId, UserId,
 };
 pub use phone::{InvalidPhone, Phone, mask_phone, mask_phones};
 pub use role::Role;

@@ -104,6 +104,7 @@ pub(super) fn deposit<'a>(
 ) -> Result<(), DbError> {
     let entries: Vec<Notification> = notices
         .iter()
+        .filter(|notice| notice.reach.has_inbox())
         .flat_map(|notice| entries_of(notice, &template(notice.kind), now))
         .collect();
     // A statement takes 32,766 values at most.
@@ -128,13 +129,14 @@ fn entries_of(notice: &Notice, template: &Template, now: UtcTimestamp) -> Vec<No
     let content = render(&template.content, data);
     let link = render(&template.link, data);
     let json = Value::Object(data.clone()).to_string();
+    let priority = notice.terms.priority.unwrap_or(template.priority);
     let entries = notice.recipients.iter().map(|user| Notification {
         id: NotificationId::generate(),
         user_id: user.clone(),
         kind: notice.kind,
         title: title.clone(),
         content: content.clone(),
-        priority: template.priority,
+        priority,
         link: Some(link.clone()),
         data: json.clone(),
         read_at: None,

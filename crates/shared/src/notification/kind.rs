@@ -68,6 +68,8 @@ text_enum! {
         MemberUpdated => "member.updated",
         /// Something that all should know.
         SystemAnnouncement => "system.announcement",
+        /// What somebody did not want to be disturbed with, told at once.
+        SystemDigest => "system.digest",
     }
 }
 
@@ -81,6 +83,8 @@ impl Kind {
                 | Self::CustomerAssignedFromPool
                 | Self::LeadAutoTransferIn
                 | Self::SystemAnnouncement
+                // It has in it what was not muted, each by itself.
+                | Self::SystemDigest
         )
     }
 
@@ -112,7 +116,8 @@ impl Kind {
             | Self::ReportDailyTeam
             | Self::ReportWeekly
             | Self::ReportMonthly
-            | Self::SystemAnnouncement => Audience::Staff,
+            | Self::SystemAnnouncement
+            | Self::SystemDigest => Audience::Staff,
             Self::MemberRegistered | Self::MemberUpdated => Audience::RouteRecipients,
         }
     }

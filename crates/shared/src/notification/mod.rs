@@ -4,6 +4,8 @@
 //! enqueues an outbox message per active route, in the transaction of the business change.
 
 mod catalogue;
+mod digest;
+mod fallback;
 mod feed;
 mod inbox;
 mod kind;
@@ -16,6 +18,8 @@ mod summary;
 mod template;
 
 pub use catalogue::{CatalogueEntry, catalogue_entry, sample_data};
+pub use digest::{DIGEST_LINES_MAX, digest_data};
+pub use fallback::{FallbackProblem, check_fallback};
 pub use feed::{
     CHANGES_KEPT_FOR, COMMIT_DELAY_MAX, FeedCursor, FeedNews, FeedReading, entries_since, feed_end,
     read_feed,
@@ -25,8 +29,8 @@ pub use inbox::{
     mark_all_read, mark_read, unread_count, unread_counts,
 };
 pub use kind::{Audience, Kind};
-pub use notice::{Notice, OutwardMessage, Reach, notify, notify_all};
-pub use placeholder::{MISSING_VALUE, MalformedTemplate, placeholders, render};
+pub use notice::{Notice, OutwardMessage, Reach, Terms, notify, notify_all};
+pub use placeholder::{MISSING_VALUE, MalformedTemplate, missing, placeholders, render};
 pub(crate) use preference::read as read_preferences;
 pub use preference::{
     HighPriority, PreferenceProblem, Preferences, QuietWindow, Wish, preferences, put_preferences,

@@ -1,13 +1,13 @@
 use serde_json::{Map, Value};
 
-use super::inbox;
+use super::inbox::{self, NotificationPriority};
 use super::kind::Kind;
 use super::template::{Template, telling};
 use crate::db::{DbError, WriteTransaction};
 use crate::domain::{
     Channel, ChannelSet, OutboxMessageId, RecipientId, RequestId, UserId, UtcTimestamp,
 };
-use crate::outbox::{self, NewMessage, RetryPolicy};
+use crate::outbox::{self, FallbackChannels, NewMessage, RetryPolicy};
 
 /// Something to tell somebody.
 #[derive(Debug, Clone)]
@@ -22,8 +22,22 @@ pub struct Notice {
     pub subject: Option<String>,
     /// How far it goes.
     pub reach: Reach,
+    /// When, and how urgently, if not as usual.
+    pub terms: Terms,
     /// The request that caused it.
     pub request_id: Option<RequestId>,
+}
+
+/// What whoever tells something may want otherwise than it usually is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Messages go out from then on, not at once. An entry in a notification centre is written at
+    /// once, whatever this says: see [`Reach::ChannelsOnly`].
+    pub due_at: Option<UtcTimestamp>,
+    /// Messages that have not gone out by then never do.
+    pub expires_at: Option<UtcTimestamp>,
+    /// How urgent, if not as the template has it.
+    pub priority: Option<NotificationPriority>,
 }
 
 /// How far a notice goes.
@@ -31,8 +45,27 @@ pub struct Notice {
 pub enum Reach {
     /// Into the notification centre only.
     InboxOnly,
-    /// Also out, on every active route.
+    /// Also out, on every active route that does not wait for another one to fail.
     AllChannels,
+    /// Out only: the entry in the notification centre is written at another time.
+    ChannelsOnly,
+}
+
+impl Reach {
+    /// Whether it goes into the notification centre.
+    pub(super) fn has_inbox(self) -> bool {
+        match self {
+            Self::InboxOnly | Self::AllChannels => true,
+            Self::ChannelsOnly => false,
+        }
+    }
+
+    fn has_channels(self) -> bool {
+        match self {
+            Self::AllChannels | Self::ChannelsOnly => true,
+            Self::InboxOnly => false,
+        }
+    }
 }
 
 /// Tells somebody something, as part of the business change that `transaction` carries: an entry
@@ -61,6 +94,8 @@ pub struct OutwardMessage {
     pub channel: Channel,
     /// To whom.
     pub recipient_id: RecipientId,
+    /// The channels on which it goes on if it does not reach them.
+    pub fallbacks: Vec<Channel>,
 }
 
 /// [`notify`] for several notices; answers the messages that go out. It takes as many statements for
@@ -81,7 +116,7 @@ pub fn notify_all(
     inbox::deposit(transaction, notices, |kind| telling.template(kind), now)?;
     let outward: Vec<&Notice> = notices
         .iter()
-        .filter(|notice| notice.reach == Reach::AllChannels && !notice.recipients.is_empty())
+        .filter(|notice| notice.reach.has_channels() && !notice.recipients.is_empty())
         .collect();
     if outward.is_empty() {
         return Ok(Vec::new());
@@ -89,8 +124,8 @@ pub fn notify_all(
     let mut messages = Vec::new();
     for notice in outward {
         let template = telling.template(notice.kind);
-        for channel in telling.channels(notice.kind) {
-            messages.extend(messages_on(channel, notice, &template, now));
+        for (channel, fallbacks) in telling.channels(notice.kind) {
+            messages.extend(messages_on(channel, fallbacks, notice, &template, now));
         }
     }
     let told = messages
@@ -99,6 +134,11 @@ pub fn notify_all(
             id: id.clone(),
             channel: message.channel,
             recipient_id: message.recipient_id.clone(),
+            fallbacks: message
+                .fallbacks
+                .iter()
+                .flat_map(FallbackChannels::iter)
+                .collect(),
         })
         .collect();
     outbox::enqueue_as(transaction, messages, now)?;
@@ -108,12 +148,15 @@ pub fn notify_all(
 /// The messages of a notice on one channel: one per recipient.
 fn messages_on(
     channel: Channel,
+    fallbacks: &[Channel],
     notice: &Notice,
     template: &Template,
     now: UtcTimestamp,
 ) -> impl Iterator<Item = (OutboxMessageId, NewMessage)> {
     let attempts_max = RetryPolicy::default().attempts_max;
-    let priority = template.priority.into();
+    let fallbacks = FallbackChannels::in_order(fallbacks);
+    let terms = &notice.terms;
+    let priority = terms.priority.unwrap_or(template.priority).into();
     notice.recipients.iter().map(move |user| {
         let message = NewMessage {
             kind: notice.kind.as_str().to_owned(),
@@ -124,9 +167,10 @@ fn messages_on(
             payload: Value::Object(notice.data.clone()),
             priority,
             attempts_max,
-            due_at: now,
-            expires_at: None,
+            due_at: terms.due_at.unwrap_or(now),
+            expires_at: terms.expires_at,
             request_id: notice.request_id.clone(),
+            fallbacks: fallbacks.clone(),
         };
         (OutboxMessageId::generate(), message)
     })

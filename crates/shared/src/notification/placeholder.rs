@@ -35,8 +35,8 @@ pub fn placeholders(template: &str) -> Result<Vec<&str>, MalformedTemplate> {
     Ok(names)
 }
 
-/// Puts values into `{{name}}` placeholders. A value that is missing, null or blank renders as
-/// [`MISSING_VALUE`]; a brace that opens no placeholder stays as it is.
+/// Puts values into `{{name}}` placeholders. A list of texts renders as lines. A value that is missing,
+/// null or blank renders as [`MISSING_VALUE`]; a brace that opens no placeholder stays as it is.
 pub fn render(template: &str, data: &Map<String, Value>) -> String {
     let mut rendered = String::with_capacity(template.len() + 32);
     let mut rest = template;
@@ -54,15 +54,36 @@ pub fn render(template: &str, data: &Map<String, Value>) -> String {
     rendered
 }
 
-fn value_of(name: &str, data: &Map<String, Value>) -> String {
-    match data.get(name) {
-        Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Bool(truth)) => truth.to_string(),
-        Some(Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_)) | None => {
-            MISSING_VALUE.to_owned()
+/// The names in a template's placeholders for which there is no value, each once.
+pub fn missing<'t>(template: &'t str, data: &Map<String, Value>) -> Vec<&'t str> {
+    let mut missing = Vec::new();
+    for name in placeholders(template).unwrap_or_default() {
+        if given(name, data).is_none() && !missing.contains(&name) {
+            missing.push(name);
         }
     }
+    missing
+}
+
+fn value_of(name: &str, data: &Map<String, Value>) -> String {
+    given(name, data).unwrap_or_else(|| MISSING_VALUE.to_owned())
+}
+
+fn given(name: &str, data: &Map<String, Value>) -> Option<String> {
+    match data.get(name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Array(lines) => lines_of(lines),
+        Value::String(_) | Value::Null | Value::Object(_) => None,
+    }
+}
+
+fn lines_of(lines: &[Value]) -> Option<String> {
+    let texts: Option<Vec<&str>> = lines.iter().map(Value::as_str).collect();
+    texts
+        .filter(|texts| !texts.is_empty())
+        .map(|texts| texts.join("\n"))
 }
 
 #[cfg(test)]
@@ -92,12 +113,14 @@ mod tests {
     #[test]
     fn values_go_in_and_nothing_raw_comes_out() {
         let data = serde_json::json!({
-            "name": "王女士", "count": 3, "blank": "  ", "null": null, "list": [1], "tricky": "{{name}}",
+            "name": "王女士", "count": 3, "blank": "  ", "null": null, "list": [1], "empty": [],
+            "lines": ["甲", "乙"], "tricky": "{{name}}",
         });
         let data = data.as_object().unwrap();
         for (template, expected) in [
             ("您有 {{count}} 个客户：{{ name }}", "您有 3 个客户：王女士"),
-            ("{{nobody}}{{blank}}{{null}}{{list}}", "----"),
+            ("{{nobody}}{{blank}}{{null}}{{list}}{{empty}}", "-----"),
+            ("{{lines}}", "甲\n乙"),
             ("{{tricky}}", "{{name}}"),
             ("{{name", "{{name"),
             ("{name} }} {{name}}}", "{name} }} 王女士}"),
@@ -105,5 +128,13 @@ mod tests {
         ] {
             assert_eq!(render(template, data), expected, "{template}");
         }
+    }
+
+    #[test]
+    fn what_has_no_value_is_named_once() {
+        let data = serde_json::json!({ "name": "王女士", "blank": " " });
+        let data = data.as_object().unwrap();
+        let template = "{{name}}{{blank}}{{nobody}}{{ blank }}";
+        assert_eq!(missing(template, data), ["blank", "nobody"]);
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::kind::Kind;
 use crate::db::schema::notification_preferences;
 use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
-use crate::domain::{Channel, UserId, UtcTimestamp, text_enum};
-use crate::outbox::Priority;
+use crate::domain::{Channel, RecipientId, UserId, UtcTimestamp, text_enum};
+use crate::outbox::{Priority, look_again_at_quiet};
 
 /// What somebody wants to be told outside of the notification centre, and when. In the centre
 /// everything is to be found.
@@ -62,6 +62,8 @@ pub enum Wish {
         /// The end of the window.
         until: UtcTimestamp,
     },
+    /// Not to get it on this channel.
+    Elsewhere,
     /// Not to get it.
     Never,
 }
@@ -73,14 +75,25 @@ pub enum PreferenceProblem {
     #[error("{0} is mandatory")]
     Mandatory(Kind),
     /// A window has no day, or one that does not exist.
-    #[error("a window has no day, or one that is not 1 to 7")]
-    NoDay,
+    #[error("window {window} has no day, or one that is not 1 to 7")]
+    NoDay {
+        /// Which, from 0.
+        window: usize,
+    },
     /// A window ends when it begins.
-    #[error("a window has no length")]
-    NoLength,
+    #[error("window {window} has no length")]
+    NoLength {
+        /// Which, from 0.
+        window: usize,
+    },
     /// Two windows share some time.
-    #[error("two windows overlap")]
-    Overlap,
+    #[error("window {window} overlaps with window {other}")]
+    Overlap {
+        /// Which, from 0.
+        window: usize,
+        /// Which of those before it.
+        other: usize,
+    },
 }
 
 impl Preferences {
@@ -92,26 +105,39 @@ impl Preferences {
         if let Some(kind) = self.muted_kinds.iter().find(|kind| kind.is_mandatory()) {
             return Err(PreferenceProblem::Mandatory(*kind));
         }
-        for window in &self.quiet_windows {
-            let all_days_exist = window.days.iter().all(|day| (1..=7).contains(day));
-            if window.days.is_empty() || !all_days_exist {
-                return Err(PreferenceProblem::NoDay);
+        for (window, quiet) in self.quiet_windows.iter().enumerate() {
+            let all_days_exist = quiet.days.iter().all(|day| (1..=7).contains(day));
+            if quiet.days.is_empty() || !all_days_exist {
+                return Err(PreferenceProblem::NoDay { window });
             }
-            if window.start == window.end {
-                return Err(PreferenceProblem::NoLength);
+            if quiet.start == quiet.end {
+                return Err(PreferenceProblem::NoLength { window });
             }
         }
-        let mut spans: Vec<(i64, i64)> = self.quiet_windows.iter().flat_map(spans).collect();
+        match self.overlap() {
+            Some((one, another)) => Err(PreferenceProblem::Overlap {
+                window: one.max(another),
+                other: one.min(another),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Two windows that share some time.
+    fn overlap(&self) -> Option<(usize, usize)> {
+        let windows = self.quiet_windows.iter().enumerate();
+        let mut spans: Vec<(i64, i64, usize)> = windows
+            .flat_map(|(window, quiet)| spans(quiet).map(move |(from, to)| (from, to, window)))
+            .collect();
         spans.sort_unstable();
-        let overlap = spans.windows(2).any(|pair| pair[0].1 > pair[1].0);
-        // The week is a ring: what runs over its end is also at its beginning.
-        let over_the_end = spans
-            .iter()
-            .any(|(_, end)| spans.first().is_some_and(|(first, _)| *end > first + WEEK));
-        if overlap || over_the_end {
-            return Err(PreferenceProblem::Overlap);
+        let overlap = spans.windows(2).find(|pair| pair[0].1 > pair[1].0);
+        if let Some(pair) = overlap {
+            return Some((pair[0].2, pair[1].2));
         }
-        Ok(())
+        // The week is a ring: what runs over its end is also at its beginning.
+        let (first_start, _, first) = *spans.first()?;
+        let over_the_end = spans.iter().find(|(_, end, _)| *end > first_start + WEEK);
+        over_the_end.map(|(_, _, window)| (first, *window))
     }
 
     /// What they say of a message at a moment, which is given in the zone of the installation.
@@ -122,9 +148,13 @@ impl Preferences {
         priority: Priority,
         moment: &DateTime<Tz>,
     ) -> Wish {
-        let is_muted = self.muted_kinds.contains(&kind) || self.muted_channels.contains(&channel);
-        if is_muted && !kind.is_mandatory() {
-            return Wish::Never;
+        if !kind.is_mandatory() {
+            if self.muted_kinds.contains(&kind) {
+                return Wish::Never;
+            }
+            if self.muted_channels.contains(&channel) {
+                return Wish::Elsewhere;
+            }
         }
         if priority == Priority::High && self.high_priority == HighPriority::BreaksThrough {
             return Wish::Now;
@@ -261,7 +291,8 @@ pub(crate) fn read(text: &str) -> Preferences {
     })
 }
 
-/// Stores somebody's preferences. They apply to what is sent from then on, also if it waits already.
+/// Stores somebody's preferences. They apply to what is sent from then on, also if it waits already: what
+/// waits for the end of a window that is no longer one goes out soon.
 ///
 /// # Errors
 /// What the database says.
@@ -289,7 +320,7 @@ pub fn put_preferences(
     .do_update()
     .set(changes)
     .execute(c))?;
-    Ok(())
+    look_again_at_quiet(transaction, &RecipientId::from(user), now)
 }
 
 #[cfg(test)]
@@ -402,7 +433,8 @@ mod tests {
                 High,
                 Wish::Never,
             ),
-            (Kind::CustomerCreated, WecomApp, High, Wish::Never),
+            (Kind::CustomerTransferredAway, WecomApp, High, Wish::Never),
+            (Kind::CustomerCreated, WecomApp, High, Wish::Elsewhere),
             (Kind::CustomerAssigned, WecomApp, High, Wish::Now),
             (
                 Kind::CustomerAssigned,
@@ -433,30 +465,51 @@ mod tests {
         let expected = Err(Mandatory(Kind::SystemAnnouncement));
         assert_eq!(mandatory.check(), expected);
         for (windows, expected) in [
-            (vec![window(&[], "22:00", "08:00")], Err(NoDay)),
-            (vec![window(&[0], "22:00", "08:00")], Err(NoDay)),
-            (vec![window(&[8], "22:00", "08:00")], Err(NoDay)),
-            (vec![window(&[1], "22:00", "22:00")], Err(NoLength)),
+            (
+                vec![window(&[], "22:00", "08:00")],
+                Err(NoDay { window: 0 }),
+            ),
+            (
+                vec![window(&[0], "22:00", "08:00")],
+                Err(NoDay { window: 0 }),
+            ),
+            (
+                vec![window(&[8], "22:00", "08:00")],
+                Err(NoDay { window: 0 }),
+            ),
+            (
+                vec![window(&[1], "22:00", "22:00")],
+                Err(NoLength { window: 0 }),
+            ),
             (
                 vec![
                     window(&[1], "10:00", "12:00"),
                     window(&[1], "11:00", "13:00"),
                 ],
-                Err(Overlap),
+                Err(Overlap {
+                    window: 1,
+                    other: 0,
+                }),
             ),
             (
                 vec![
                     window(&[1], "22:00", "08:00"),
                     window(&[2], "07:00", "09:00"),
                 ],
-                Err(Overlap),
+                Err(Overlap {
+                    window: 1,
+                    other: 0,
+                }),
             ),
             (
                 vec![
                     window(&[7], "22:00", "08:00"),
                     window(&[1], "07:00", "09:00"),
                 ],
-                Err(Overlap),
+                Err(Overlap {
+                    window: 1,
+                    other: 0,
+                }),
             ),
             (
                 vec![

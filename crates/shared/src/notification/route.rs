@@ -43,6 +43,10 @@ pub struct RouteSettings {
     /// joined by `|`, the name of a group.
     #[serde(default)]
     pub recipients: Option<RecipientId>,
+    /// The channel on which a user is told who cannot be reached on this one; that channel's own route
+    /// waits for its turn then.
+    #[serde(default)]
+    pub fallback: Option<Channel>,
 }
 
 text_enum! {
@@ -66,6 +70,7 @@ type Row = (
     String,
     Option<MessageFormat>,
     Option<RecipientId>,
+    Option<Channel>,
 );
 
 /// All routes.
@@ -84,13 +89,14 @@ pub fn routes(connection: &mut DbConnection) -> Result<Vec<Route>, DbError> {
             notification_routes::fields,
             notification_routes::format,
             notification_routes::recipients,
+            notification_routes::fallback,
         ))
         .load(connection)?;
     Ok(rows.into_iter().map(route).collect())
 }
 
 fn route(row: Row) -> Route {
-    let (kind, channel, enabled, template_id, page, fields, format, recipients) = row;
+    let (kind, channel, enabled, template_id, page, fields, format, recipients, fallback) = row;
     let fields = serde_json::from_str(&fields).unwrap_or_else(|error| {
         log::error!(kind:%, channel:%; "the fields of the route {kind} on {channel} are not a JSON object of texts: {error}");
         BTreeMap::new()
@@ -105,14 +111,16 @@ fn route(row: Row) -> Route {
             fields,
             format,
             recipients,
+            fallback,
         },
     }
 }
 
-/// Creates or replaces a route.
+/// Creates or replaces a route. Where it has a fallback, [`check_fallback`](super::check_fallback) comes
+/// first.
 ///
 /// # Errors
-/// What the database says.
+/// What the database says; [`DbError::Constraint`] for a fallback that another route of the kind has.
 pub fn put_route(
     transaction: &mut WriteTransaction<'_>,
     route: &Route,
@@ -126,6 +134,7 @@ pub fn put_route(
         notification_routes::fields.eq(&fields),
         notification_routes::format.eq(route.settings.format),
         notification_routes::recipients.eq(&route.settings.recipients),
+        notification_routes::fallback.eq(route.settings.fallback),
         notification_routes::updated_at.eq(now),
     );
     let row = (
@@ -137,6 +146,7 @@ pub fn put_route(
         notification_routes::fields.eq(&fields),
         notification_routes::format.eq(route.settings.format),
         notification_routes::recipients.eq(&route.settings.recipients),
+        notification_routes::fallback.eq(route.settings.fallback),
         notification_routes::updated_at.eq(now),
     );
     each_backend!(transaction.connection(), |c| diesel::insert_into(

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
 
@@ -9,6 +9,7 @@ use super::kind::Kind;
 use crate::db::schema::{notification_routes, notification_templates};
 use crate::db::{DbConnection, DbError, WriteTransaction};
 use crate::domain::{Channel, ChannelSet, UserId, UtcTimestamp};
+use crate::outbox::fallback_chains;
 
 /// The words for a kind as they are now: edited, or as the catalogue has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Template {
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     edited: HashMap<Kind, Template>,
-    channels: Vec<(Kind, Channel)>,
+    chains: HashMap<Kind, Vec<Vec<Channel>>>,
 }
 
 impl Telling {
@@ -95,23 +96,30 @@ impl Telling {
         }
     }
 
-    /// The channels on which a kind goes out.
-    pub(super) fn channels(&self, kind: Kind) -> impl Iterator<Item = Channel> {
-        let of_kind = self.channels.iter().filter(move |(of, _)| *of == kind);
-        of_kind.map(|(_, channel)| *channel)
+    /// The channels on which a kind goes out, each with those that take over, one after the other, from
+    /// the one before.
+    pub(super) fn channels(&self, kind: Kind) -> impl Iterator<Item = (Channel, &[Channel])> {
+        let chains = self.chains.get(&kind).into_iter().flatten();
+        chains.filter_map(|chain| chain.split_first().map(|(first, rest)| (*first, rest)))
     }
 }
 
 /// How things are told now: routes that are enabled, on channels that are configured, and the
-/// templates that somebody has edited. One query: it is asked at every change of the business.
+/// templates that somebody has edited. What is neither is passed over in a chain of fallbacks. One
+/// query: it is asked at every change of the business.
 pub(super) fn telling(
     connection: &mut DbConnection,
     configured: ChannelSet,
 ) -> Result<Telling, DbError> {
-    type Row = (Kind, i32, TemplateEdits, Option<Channel>);
+    type Link = (Channel, bool, Option<Channel>);
+    type Row = (Kind, i32, TemplateEdits, Option<Link>);
     let route_of_kind = notification_routes::kind
         .eq(notification_templates::kind)
-        .and(notification_routes::enabled.eq(true));
+        .and(
+            notification_routes::enabled
+                .eq(true)
+                .or(notification_routes::fallback.is_not_null()),
+        );
     let rows: Vec<Row> = notification_templates::table
         .left_join(notification_routes::table.on(route_of_kind))
         .filter(
@@ -124,19 +132,51 @@ pub(super) fn telling(
             notification_templates::kind,
             notification_templates::version,
             EDITS,
-            notification_routes::channel.nullable(),
+            (
+                notification_routes::channel,
+                notification_routes::enabled,
+                notification_routes::fallback,
+            )
+                .nullable(),
         ))
         .load(connection)?;
     let mut telling = Telling::default();
-    for (kind, version, edits, channel) in rows {
+    let mut links: HashMap<Kind, Vec<Link>> = HashMap::new();
+    for (kind, version, edits, link) in rows {
         if version > 0 {
             telling.edited.insert(kind, Template::new(kind, edits));
         }
-        if let Some(channel) = channel.filter(|channel| configured.contains(*channel)) {
-            telling.channels.push((kind, channel));
+        if let Some(link) = link {
+            links.entry(kind).or_default().push(link);
         }
     }
+    for (kind, links) in links {
+        telling
+            .chains
+            .insert(kind, usable_chains(&links, configured));
+    }
     Ok(telling)
+}
+
+/// The chains of these routes without what cannot be used.
+fn usable_chains(
+    links: &[(Channel, bool, Option<Channel>)],
+    configured: ChannelSet,
+) -> Vec<Vec<Channel>> {
+    let usable: ChannelSet = links
+        .iter()
+        .filter(|(channel, enabled, _)| *enabled && configured.contains(*channel))
+        .map(|(channel, ..)| *channel)
+        .collect();
+    let fallbacks: BTreeMap<Channel, Option<Channel>> = links
+        .iter()
+        .map(|(channel, _, fallback)| (*channel, *fallback))
+        .collect();
+    let mut chains = fallback_chains(&fallbacks);
+    for chain in &mut chains {
+        chain.retain(|channel| usable.contains(*channel));
+    }
+    chains
 }
 
 type Edits = (

@@ -128,6 +128,8 @@ pub(super) const FOLLOW_UP_DUE: CatalogueEntry = CatalogueEntry {
         "phone",
         "leadSource",
         "serviceCategory",
+        "count",
+        "customerCount",
         "days",
         "time",
     ],

@@ -60,6 +60,7 @@ pub fn catalogue_entry(kind: Kind) -> CatalogueEntry {
         Kind::MemberRegistered => member::REGISTERED,
         Kind::MemberUpdated => member::UPDATED,
         Kind::SystemAnnouncement => system::ANNOUNCEMENT,
+        Kind::SystemDigest => system::DIGEST,
     }
 }
 
@@ -93,6 +94,7 @@ fn sample(name: &str) -> &'static str {
         "height" => "165cm",
         "jobType" | "serviceCategory" => "月嫂",
         "leadSource" => "抖音",
+        "lines" => "客户分配通知：您有新的客户【王女士】，请及时跟进！",
         "location" => "浙江 杭州 西湖区",
         "memberNo" => "M20260001",
         "newCustomers" => "5",
@@ -107,6 +109,7 @@ fn sample(name: &str) -> &'static str {
         "phone" => "138****8999",
         "ranking" => "1. 李娜 3 个；2. 王五 2 个",
         "reason" => "长期未跟进",
+        "scope" => "团队",
         "signed" => "2",
         "source" => "手动分配",
         "summary" => "客户希望下周面试",

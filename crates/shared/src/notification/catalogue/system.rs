@@ -11,3 +11,21 @@ pub(super) const ANNOUNCEMENT: CatalogueEntry = CatalogueEntry {
     button: "查看公告",
     data: &["content", "time"],
 };
+
+pub(super) const DIGEST: CatalogueEntry = CatalogueEntry {
+    title: "免打扰期间的 {{count}} 条通知",
+    content: "{{lines}}",
+    priority: NotificationPriority::Medium,
+    link: "/notifications",
+    button: "查看通知",
+    data: &[
+        "count",
+        "customerCount",
+        "lines",
+        "customerName",
+        "source",
+        "assignerName",
+        "time",
+        "assignTime",
+    ],
+};
