@@ -44,4 +44,4 @@ pub use mini_program::{Accepted, Lang, MiniProgram, MiniProgramState, Session, S
 pub use redact::redact;
 pub use robot::{RobotContent, WecomRobot};
 pub use token::{AccessToken, Expiry, TokenError, TokenSlot, TokenSource};
-pub use wecom::{AppAcceptance, AppContent, WECOM_BASE_URL, WecomApp};
+pub use wecom::{AppAcceptance, AppContent, AppMessage, WECOM_BASE_URL, WecomApp};

@@ -63,15 +63,31 @@ pub enum AgentState {
     Off,
 }
 
-/// The fields keep this order, so that the same message is the same bytes.
+/// A message of an application as WeCom takes it. The fields keep their order, so that the same message
+/// is the same bytes.
 #[derive(Serialize)]
-struct SendRequest<'a> {
+pub struct AppMessage<'a> {
     touser: &'a str,
     agentid: u32,
     #[serde(flatten)]
     content: &'a AppContent,
     enable_duplicate_check: u8,
     duplicate_check_interval: u32,
+}
+
+impl<'a> AppMessage<'a> {
+    /// To user ids joined by `|`, at most [`RECIPIENTS_MAX`], or to [`EVERYBODY`], in the name of an
+    /// application.
+    #[must_use]
+    pub fn new(touser: &'a str, agentid: u32, content: &'a AppContent) -> Self {
+        Self {
+            touser,
+            agentid,
+            content,
+            enable_duplicate_check: 1,
+            duplicate_check_interval: DUPLICATES_KNOWN_FOR_SECONDS,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -135,13 +151,7 @@ impl WecomApp {
         content: &AppContent,
     ) -> Result<AppAcceptance, CallError> {
         let query = [("access_token", token.expose())];
-        let request = SendRequest {
-            touser,
-            agentid: self.agentid,
-            content,
-            enable_duplicate_check: 1,
-            duplicate_check_interval: DUPLICATES_KNOWN_FOR_SECONDS,
-        };
+        let request = AppMessage::new(touser, self.agentid, content);
         let answer = self
             .client
             .post("/cgi-bin/message/send", &query, &request)
