@@ -5,11 +5,12 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use shared::bindings;
 use shared::db::{DbConnection, DbError};
-use shared::domain::{App, Channel, RecipientId, UserId};
+use shared::domain::{App, Channel, OutboxMessageId, RecipientId, UserId};
 use shared::notification::{
-    Audience, Kind, Preferences, RouteSettings, Template, Wish, edited_templates, routes,
+    Audience, Kind, Preferences, RouteSettings, Template, Wish, digest_data, edited_templates,
+    routes,
 };
-use shared::outbox::{ClaimedMessage, Hold, holds};
+use shared::outbox::{AfterQuiet, ClaimedMessage, DIGEST, Hold, MembersTold, QuietMessage, holds};
 
 use crate::Config;
 use crate::channel::{Address, AddressedMessage};
@@ -66,11 +67,13 @@ impl Addressing {
     }
 
     /// Looks up what a delivery needs to know of these messages' recipients and routes, in as many queries
-    /// for all as for one; and of the hold that a probe is to try.
+    /// for all as for one; and of the hold that a probe is to try. Those that are digests get as their
+    /// payload what they tell.
     pub(crate) fn address(
         &self,
         connection: &mut DbConnection,
-        messages: Vec<ClaimedMessage>,
+        mut messages: Vec<ClaimedMessage>,
+        told: &HashMap<OutboxMessageId, MembersTold>,
         moment: &DateTime<Tz>,
     ) -> Result<Vec<AddressedMessage>, DbError> {
         let recipients: Vec<(&RecipientId, &str)> = messages
@@ -82,14 +85,23 @@ impl Addressing {
             .into_iter()
             .map(|route| ((route.kind, route.channel), Arc::new(route.settings)))
             .collect();
-        let templates: HashMap<Kind, Arc<Template>> = if self.shows_templates() {
-            let edited = edited_templates(connection)?.into_iter();
-            edited
-                .map(|(kind, edited)| (kind, Arc::new(edited)))
-                .collect()
+        let edited: HashMap<Kind, Template> = if self.shows_templates() || !told.is_empty() {
+            edited_templates(connection)?
         } else {
             HashMap::new()
         };
+        for message in &mut messages {
+            if let Some(told) = told.get(&message.id) {
+                let made_at = message.created_at.to_datetime();
+                let time = made_at.with_timezone(&moment.timezone());
+                let time = time.format("%Y年%m月%d日 %H:%M").to_string();
+                message.payload = serde_json::json!(digest_data(told, &edited, &time)).to_string();
+            }
+        }
+        let edited = edited.into_iter();
+        let templates: HashMap<Kind, Arc<Template>> = edited
+            .map(|(kind, edited)| (kind, Arc::new(edited)))
+            .collect();
         let held: Vec<Hold> = if messages.iter().any(|message| message.is_probe) {
             holds(connection)?
         } else {
@@ -118,6 +130,45 @@ impl Addressing {
                 }
             })
             .collect())
+    }
+
+    /// What becomes of these messages of a channel, whose recipients may be disturbed again: in their
+    /// order. Where digests cannot go out on the channel, each goes out by itself.
+    pub(crate) fn after_quiet(
+        &self,
+        connection: &mut DbConnection,
+        channel: Channel,
+        quiet: &[QuietMessage],
+        route: DigestRoute,
+        moment: &DateTime<Tz>,
+    ) -> Result<Vec<AfterQuiet>, DbError> {
+        let recipients: Vec<(&RecipientId, &str)> = quiet
+            .iter()
+            .map(|message| (&message.recipient_id, message.kind.as_str()))
+            .collect();
+        let recipients = self.look_up(connection, &recipients)?;
+        let after = |(message, (address, preferences)): (&QuietMessage, (Address, _))| {
+            let kind: Option<Kind> = message.kind.parse().ok();
+            let wish = match (kind, preferences) {
+                (Some(kind), Some(said)) => {
+                    Preferences::wish(&said, kind, channel, message.priority, moment)
+                }
+                (None, _) | (_, None) => Wish::Now,
+            };
+            let is_reached = matches!(address, Address::Known(_));
+            let is_gathered = route == DigestRoute::Usable
+                && is_reached
+                && message.kind != DIGEST
+                // Sent again, it must be what it was.
+                && !message.outcome_unknown;
+            match wish {
+                Wish::Later { until } => AfterQuiet::Waits { until },
+                Wish::Now if is_gathered => AfterQuiet::Gathered,
+                // What was muted meanwhile is skipped with the reason.
+                Wish::Now | Wish::Elsewhere | Wish::Never => AfterQuiet::Alone,
+            }
+        };
+        Ok(quiet.iter().zip(recipients).map(after).collect())
     }
 
     /// The addresses of these recipients of messages of these kinds, in their order: in one query for
@@ -164,5 +215,35 @@ impl Addressing {
             (address, known.and_then(|one| one.preferences.clone()))
         };
         Ok(recipients.iter().map(address).collect())
+    }
+}
+
+/// Whether digests can go out on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DigestRoute {
+    /// They can.
+    Usable,
+    /// There is no route for them, it is switched off, or it has no template of the platform's where
+    /// one is needed.
+    Missing,
+}
+
+impl DigestRoute {
+    /// That of a channel now.
+    pub(crate) fn of(connection: &mut DbConnection, channel: Channel) -> Result<Self, DbError> {
+        let mut routes = routes(connection)?.into_iter();
+        let route = routes
+            .find(|route| (route.kind, route.channel) == (Kind::SystemDigest, channel))
+            .filter(|route| route.settings.enabled);
+        let Some(route) = route else {
+            return Ok(Self::Missing);
+        };
+        let template = route.settings.template_id;
+        let has_template = template.is_some_and(|id| !id.is_empty());
+        Ok(if has_template || channel != Channel::WechatSubscribe {
+            Self::Usable
+        } else {
+            Self::Missing
+        })
     }
 }

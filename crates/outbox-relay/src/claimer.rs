@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use shared::db::DbError;
 use shared::domain::{Channel, RecipientId, UtcTimestamp};
+use shared::notification::DIGEST_LINES_MAX;
 use shared::outbox::{
-    ClaimOrder, RecipientLimit, SentMessage, claim_due, give_back_claim, sent_since,
+    ClaimOrder, ClaimedMessage, DIGEST, RecipientLimit, SentMessage, claim_due, give_back_claim,
+    members_to_tell, sent_since,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -12,6 +14,7 @@ use tokio::time::Instant;
 use crate::addressing::Addressing;
 use crate::channel::{Address, AddressedMessage};
 use crate::context::Context;
+use crate::digester::end_quiet_on;
 use crate::rate_limiter::RateLimiter;
 use crate::recipient_pace::{Admission, Members, RecipientPace};
 use crate::slots::{Slot, Slots, Unsettled};
@@ -94,6 +97,7 @@ pub(crate) async fn claim_messages(
             }
             Look::Full => Pause::UntilFreed,
             Look::RateReached(next_in) => Pause::For(next_in),
+            Look::NothingDue if until == Until::Drained && claimer.has_let_go().await => continue,
             Look::NothingDue if until == Until::Drained && drained_once => return,
             Look::NothingDue if until == Until::Drained => {
                 // What is still under way may come back as due, or have kept another one waiting.
@@ -336,6 +340,15 @@ impl Claimer {
         busy
     }
 
+    /// Whether something has become due because its recipient may be disturbed again.
+    async fn has_let_go(&self) -> bool {
+        let let_go = end_quiet_on(&self.context, self.channel).await;
+        let_go.unwrap_or_else(|error| {
+            self.context.health.database_failed(&error);
+            false
+        })
+    }
+
     /// How long until the other relays know of this one, and take a smaller part of what a recipient may
     /// have.
     fn until_others_know(&self) -> Option<Duration> {
@@ -411,7 +424,12 @@ impl Claimer {
                 if messages.is_empty() {
                     return Ok(Vec::new());
                 }
-                addressing.address(transaction.connection(), messages, &moment)
+                let digests: Vec<&ClaimedMessage> = messages
+                    .iter()
+                    .filter(|message| message.kind == DIGEST)
+                    .collect();
+                let told = members_to_tell(transaction, &digests, DIGEST_LINES_MAX, now)?;
+                addressing.address(transaction.connection(), messages, &told, &moment)
             })
             .await?;
         self.unanswered.clear();

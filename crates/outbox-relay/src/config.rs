@@ -12,6 +12,7 @@ use shared::domain::{App, Channel, ChannelSet};
 use shared::outbox::Retention;
 use shared::telemetry::LogFormat;
 use url::Url;
+use wechat::mini_program::MiniProgramState;
 
 /// Settings of a relay. Each can be given as a flag or by its environment variable; an empty
 /// variable counts as not given.
@@ -255,6 +256,15 @@ impl Config {
     /// The application in which the recipients of the mini program's channels have an identity.
     pub fn mini_program_app(&self) -> App {
         App::mini_program(&self.wechat_appid)
+    }
+
+    /// Which version of the mini program a card opens.
+    pub fn miniprogram_state(&self) -> MiniProgramState {
+        match self.wechat_miniprogram_state.as_str() {
+            "trial" => MiniProgramState::Trial,
+            "developer" => MiniProgramState::Developer,
+            _ => MiniProgramState::Formal,
+        }
     }
 
     /// The application in which users have an identity for the channel wecom_app.

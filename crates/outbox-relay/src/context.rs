@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::addressing::DigestRoute;
 use crate::breaker::Breaker;
 use crate::channel::Platforms;
 use crate::controls::Controls;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) wake: watch::Receiver<()>,
     /// Changes when a look has found due messages on a channel; one for each channel.
     pub(crate) due: [watch::Sender<()>; Channel::ALL.len()],
+    /// Changes when a look has found messages whose recipient may be disturbed again.
+    pub(crate) quiet_over: watch::Sender<()>,
     pub(crate) platforms: Platforms,
     pub(crate) liveness: Liveness,
     pub(crate) health: Health,
@@ -45,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) database_clock: Option<DatabaseClock>,
     /// Channels that this process knows to be held, a bit each.
     pub(crate) held: AtomicU8,
+    /// Channels on which digests cannot go out, as was said already, a bit each.
+    pub(crate) without_digests: AtomicU8,
     /// What operators have set.
     pub(crate) controls: RwLock<Arc<Controls>>,
     /// One for each channel.
@@ -118,6 +123,20 @@ impl Context {
             self.held.fetch_and(!bit, Ordering::Relaxed)
         };
         before & bit != 0
+    }
+
+    /// Remembers in this process whether digests can go out on a channel. Answers whether that is news.
+    pub(crate) fn set_digest_route(&self, channel: Channel, route: DigestRoute) -> bool {
+        let bit = 1 << channel as u8;
+        let was_so = match route {
+            DigestRoute::Usable => {
+                self.without_digests.fetch_and(!bit, Ordering::Relaxed) & bit == 0
+            }
+            DigestRoute::Missing => {
+                self.without_digests.fetch_or(bit, Ordering::Relaxed) & bit != 0
+            }
+        };
+        !was_so
     }
 
     pub(crate) fn is_held(&self, channel: Channel) -> bool {

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rendering::PreparedRequest;
 use shared::db::DbError;
 use shared::domain::Channel;
 use shared::outbox::{
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use wechat::CallError;
 use wechat::errcode::{Api, RuleOrigin, Rules};
 
-use crate::channel::{Address, AddressedMessage, PreparedRequest, named, prepare};
+use crate::channel::{Address, AddressedMessage, named, prepare};
 use crate::claimer::MessageInHand;
 use crate::context::Context;
 use crate::recipient_pace::Admission;
@@ -195,6 +196,7 @@ async fn deliver(
             error: judgement.error,
         },
         refused_recipients: judgement.refused_recipients,
+        falls_back: judgement.falls_back,
     }
 }
 

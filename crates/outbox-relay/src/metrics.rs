@@ -8,6 +8,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     /// Attempts by channel and verdict.
     pub(crate) attempts: IntCounterVec,
+    /// Messages that took over from others, by the channels of both and the cause.
+    pub(crate) fallbacks: IntCounterVec,
     /// Error codes by channel.
     pub(crate) errcodes: IntCounterVec,
     /// Error codes that no rule was written for.
@@ -22,6 +24,10 @@ pub(crate) struct Metrics {
     pub(crate) leases_lost: IntCounter,
     /// Messages taken back from relays that did not return.
     pub(crate) rescued: IntCounter,
+    /// Digests made, by channel.
+    pub(crate) digests: IntCounterVec,
+    /// Messages that they tell of, by channel.
+    pub(crate) gathered: IntCounterVec,
 }
 
 impl Metrics {
@@ -63,6 +69,11 @@ impl Metrics {
                 "Attempts by verdict",
                 &["channel", "verdict"],
             )?,
+            fallbacks: counters(
+                "yizhan_relay_fallbacks_total",
+                "Messages that took over from others",
+                &["channel", "fallback", "cause"],
+            )?,
             errcodes: counters(
                 "yizhan_relay_errcodes_total",
                 "Error codes of the platforms",
@@ -81,6 +92,16 @@ impl Metrics {
             leases_lost: counter(
                 "yizhan_relay_leases_lost_total",
                 "Settlements that came after the lease was gone",
+            )?,
+            digests: counters(
+                "yizhan_relay_digests_total",
+                "Digests made of what waited for the end of a do-not-disturb",
+                &["channel"],
+            )?,
+            gathered: counters(
+                "yizhan_relay_digest_members_total",
+                "Messages that digests tell of",
+                &["channel"],
             )?,
             rescued: counter(
                 "yizhan_relay_rescued_total",

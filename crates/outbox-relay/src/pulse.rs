@@ -58,6 +58,9 @@ pub(crate) async fn keep_pulse(context: Arc<Context>) {
                 if is_to_rescue && written_at >= patient_until {
                     rescue_messages(&context).await;
                 }
+                if beat.agenda.quiet_over {
+                    context.quiet_over.send_replace(());
+                }
                 if controls_read_at.elapsed() >= CONTROLS_READ_EVERY {
                     controls_read_at = written_at;
                     read_controls(&context).await;

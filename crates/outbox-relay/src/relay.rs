@@ -10,7 +10,7 @@ use shared::clock::{Clock, DatabaseClock};
 use shared::db::{Database, PoolOptions, Topic, dialect, migrations};
 use shared::domain::{Channel, ChannelSet, RelayName};
 use shared::outbox::{deregister_relay, register_relay};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ pub use crate::claimer::Until;
 use crate::claimer::claim_messages;
 use crate::context::Context;
 use crate::controls::Controls;
+use crate::digester::make_digests;
 use crate::dispatcher::dispatch_messages;
 use crate::health::{self, Health};
 use crate::liveness::Liveness;
@@ -107,6 +108,7 @@ impl Relay {
             grace_over: CancellationToken::new(),
             finished: CancellationToken::new(),
             held: AtomicU8::new(0),
+            without_digests: AtomicU8::new(0),
             controls: RwLock::new(Arc::new(controls)),
             breakers: Default::default(),
             wake: database
@@ -114,6 +116,7 @@ impl Relay {
                 .await
                 .context("listening for signals")?,
             due: Default::default(),
+            quiet_over: watch::Sender::new(()),
             name,
             config,
             database,
@@ -124,6 +127,7 @@ impl Relay {
         let delivery = tokio::spawn(deliver(Arc::clone(&context), channels, until));
         let mut background = vec![tokio::spawn(keep_pulse(Arc::clone(&context)))];
         background.push(tokio::spawn(prune_messages(Arc::clone(&context))));
+        background.push(tokio::spawn(make_digests(Arc::clone(&context))));
         if let Some(listener) = listener {
             background.push(tokio::spawn(health::serve_health(
                 Arc::clone(&context),
@@ -202,21 +206,33 @@ fn log_if_panicked(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Runs the pipeline of every channel to its end, claimers first, the settler last.
+/// Runs the pipelines to their end. What has gone on to a channel that was drained by then is due there
+/// now: they run once more for it, and chains of fallbacks are finite.
 async fn deliver(context: Arc<Context>, channels: ChannelSet, until: Until) {
+    loop {
+        let fallbacks = run_pipelines(&context, channels, until).await;
+        if until == Until::Stopped || fallbacks == 0 || context.stopping.is_cancelled() {
+            return;
+        }
+    }
+}
+
+/// Runs the pipeline of every channel to its end, claimers first, the settler last. Answers how many
+/// messages took over from others.
+async fn run_pipelines(context: &Arc<Context>, channels: ChannelSet, until: Until) -> usize {
     let (finished, settlements) = mpsc::unbounded_channel();
-    let settler = tokio::spawn(settle_messages(Arc::clone(&context), settlements));
+    let settler = tokio::spawn(settle_messages(Arc::clone(context), settlements));
     let mut tasks = Vec::new();
     for channel in channels.iter() {
         let (claimed, messages) = mpsc::unbounded_channel();
         tasks.push(tokio::spawn(claim_messages(
-            Arc::clone(&context),
+            Arc::clone(context),
             channel,
             until,
             claimed,
         )));
         tasks.push(tokio::spawn(dispatch_messages(
-            Arc::clone(&context),
+            Arc::clone(context),
             channel,
             messages,
             finished.clone(),
@@ -226,9 +242,15 @@ async fn deliver(context: Arc<Context>, channels: ChannelSet, until: Until) {
     if channels.iter().next().is_none() && until == Until::Stopped {
         context.stopping.cancelled().await;
     }
-    tasks.push(settler);
     for task in tasks {
         log_if_panicked(task.await);
+    }
+    match settler.await {
+        Ok(fallbacks) => fallbacks,
+        Err(error) => {
+            log_if_panicked(Err(error));
+            0
+        }
     }
 }
 

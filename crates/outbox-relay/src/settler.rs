@@ -17,11 +17,13 @@ const BATCH_WAIT: Duration = Duration::from_millis(4);
 const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Writes what became of the messages, in batches. The only place that does: whatever is recorded
-/// has happened before. Ends when all dispatchers have ended and everything is written.
+/// has happened before. Ends when all dispatchers have ended and everything is written; answers how many
+/// messages took over from others.
 pub(crate) async fn settle_messages(
     context: Arc<Context>,
     mut finished: mpsc::UnboundedReceiver<FinishedMessage>,
-) {
+) -> usize {
+    let mut fallbacks = 0;
     let mut batch = Vec::new();
     while finished.recv_many(&mut batch, BATCH_MAX).await > 0 {
         if batch.len() < BATCH_MAX {
@@ -31,9 +33,10 @@ pub(crate) async fn settle_messages(
             .drain(..)
             .map(|message: FinishedMessage| (message.settlement, message.unsettled))
             .unzip();
-        settle_batch(&context, settlements).await;
+        fallbacks += settle_batch(&context, settlements).await;
         drop(unsettled);
     }
+    fallbacks
 }
 
 async fn gather_more(
@@ -51,22 +54,28 @@ async fn gather_more(
 }
 
 /// Writes a batch; what the database refuses in it is written one by one, so that one settlement
-/// cannot stop the others.
-async fn settle_batch(context: &Context, settlements: Vec<Settlement>) {
+/// cannot stop the others. Answers how many messages took over from others.
+async fn settle_batch(context: &Context, settlements: Vec<Settlement>) -> usize {
     let settlements: Arc<[Settlement]> = settlements.into();
     match settle_while_away(context, Arc::clone(&settlements)).await {
-        Ok(()) => return,
+        Ok(fallbacks) => return fallbacks,
         Err(refusal) if settlements.len() > 1 => {
             log::warn!("a batch of settlements was refused, writing them one by one: {refusal}");
         }
-        Err(refusal) => return report_refusal(&settlements, &refusal),
-    }
-    for settlement in settlements.iter() {
-        let alone: Arc<[Settlement]> = Arc::new([settlement.clone()]);
-        if let Err(refusal) = settle_while_away(context, Arc::clone(&alone)).await {
-            report_refusal(&alone, &refusal);
+        Err(refusal) => {
+            report_refusal(&settlements, &refusal);
+            return 0;
         }
     }
+    let mut fallbacks = 0;
+    for settlement in settlements.iter() {
+        let alone: Arc<[Settlement]> = Arc::new([settlement.clone()]);
+        match settle_while_away(context, Arc::clone(&alone)).await {
+            Ok(count) => fallbacks += count,
+            Err(refusal) => report_refusal(&alone, &refusal),
+        }
+    }
+    fallbacks
 }
 
 fn report_refusal(settlements: &[Settlement], refusal: &DbError) {
@@ -77,20 +86,20 @@ fn report_refusal(settlements: &[Settlement], refusal: &DbError) {
 }
 
 /// Tries until it is written: the messages are out, and an unwritten settlement would send them
-/// again. After a stop, until the grace period is over.
+/// again. After a stop, until the grace period is over. Answers how many messages took over from others.
 ///
 /// # Errors
 /// If the database is there and refuses.
 async fn settle_while_away(
     context: &Context,
     settlements: Arc<[Settlement]>,
-) -> Result<(), DbError> {
+) -> Result<usize, DbError> {
     loop {
         match settle_once(context, Arc::clone(&settlements)).await {
             Ok(settled) => {
                 context.health.database_works();
                 report(context, &settled);
-                return Ok(());
+                return Ok(settled.fallbacks.len());
             }
             Err(error @ DbError::Unavailable(_)) => context.health.database_failed(&error),
             Err(refusal) => return Err(refusal),
@@ -100,7 +109,7 @@ async fn settle_while_away(
             () = pause => {}
             () = context.grace_over.cancelled() => {
                 log::error!(count = settlements.len(); "{} settlements could not be written before the stop; their leases will run out", settlements.len());
-                return Ok(());
+                return Ok(0);
             }
         }
     }
@@ -119,6 +128,16 @@ async fn settle_once(
 }
 
 fn report(context: &Context, settled: &Settled) {
+    for fallback in &settled.fallbacks {
+        let (from, to) = (fallback.from.as_str(), fallback.to.as_str());
+        let cause = fallback.cause.as_str();
+        context
+            .metrics
+            .fallbacks
+            .with_label_values(&[from, to, cause])
+            .inc();
+        log::debug!(outbox_id:% = fallback.of, channel = from, cause; "message {} goes on as {} on {to}: {cause}", fallback.of, fallback.id);
+    }
     if !settled.leases_lost.is_empty() {
         let count = settled.leases_lost.len();
         context.metrics.leases_lost.inc_by(count as u64);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use shared::domain::{Channel, UtcTimestamp};
 use shared::outbox::{
-    ClaimedMessage, DO_NOT_DISTURB, Hold, HoldCause, HoldOrder, Outcome, RefusedRecipients,
-    RetryPolicy, UnknownOutcomePolicy, Verdict,
+    ClaimedMessage, DO_NOT_DISTURB, FallbackCause, Hold, HoldCause, HoldOrder, Outcome,
+    RefusedRecipients, RetryPolicy, UnknownOutcomePolicy, Verdict,
 };
 use wechat::errcode::{self, AlsoBroken, Api, Class, RetryPace, Rule, RuleOrigin, Rules, WaitFor};
 use wechat::{CallError, CloudFunctionAnswer, TokenError};
 
-pub use outcome::{SendOutcome, Transport, asks_for_a_new_token};
+pub use outcome::{NoRecipient, SendOutcome, Transport, asks_for_a_new_token};
 
 /// What the judge knows besides the outcome.
 #[derive(Debug, Clone)]
@@ -56,6 +56,8 @@ pub struct Judgement {
     pub origin: RuleOrigin,
     /// For whom of its recipients an accepted message was not accepted.
     pub refused_recipients: Option<RefusedRecipients>,
+    /// Why its recipient is to be told on the message's next channel, if that is why it ends.
+    pub falls_back: Option<FallbackCause>,
 }
 
 /// A repeat that would not help soon waits at least this long.
@@ -104,6 +106,7 @@ fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Ju
         },
         SendOutcome::AcceptedForNobody { refused } => Judgement {
             errcode: Some(0),
+            falls_back: Some(FallbackCause::RecipientRefused),
             ..plain(Verdict::Refused, REFUSED_RECIPIENTS, &refused.error)
         },
         SendOutcome::Failed {
@@ -165,7 +168,10 @@ fn judge_outcome(outcome: &SendOutcome, circumstances: &Circumstances<'_>) -> Ju
             )
         }
         SendOutcome::FunctionAnswered(answer) => function_answered(answer, circumstances),
-        SendOutcome::NoRecipient(reason) => plain(Verdict::Pointless, "recipient/none", reason),
+        SendOutcome::NoRecipient(why) => Judgement {
+            falls_back: why.falls_back(),
+            ..plain(Verdict::Pointless, "recipient/none", why.reason())
+        },
         SendOutcome::DoNotDisturb { until } => plain(
             Verdict::Postponed { due_at: *until },
             DO_NOT_DISTURB,
@@ -221,6 +227,7 @@ fn accepted(provider_message_id: Option<String>) -> Judgement {
         error: None,
         origin: RuleOrigin::Table,
         refused_recipients: None,
+        falls_back: None,
     }
 }
 
@@ -233,6 +240,7 @@ fn plain(verdict: Verdict, rule: &str, reason: &str) -> Judgement {
         error: Some(reason.to_owned()),
         origin: RuleOrigin::Table,
         refused_recipients: None,
+        falls_back: None,
     }
 }
 
@@ -271,7 +279,10 @@ fn function_answered(answer: &CloudFunctionAnswer, circumstances: &Circumstances
                 .iter()
                 .any(|words| message.contains(words))
             {
-                plain(Verdict::Pointless, "cloud_function/no_recipient", message)
+                Judgement {
+                    falls_back: Some(FallbackCause::NoBinding),
+                    ..plain(Verdict::Pointless, "cloud_function/no_recipient", message)
+                }
             } else {
                 retry(
                     circumstances,
@@ -302,8 +313,10 @@ fn by_rule(api: Api, errcode: i64, errmsg: &str, circumstances: &Circumstances<'
     if let (AlsoBroken::Binding, Some(recipients)) = (rule.also_broken, circumstances.recipients) {
         error.push_str(&format!(": {recipients}"));
     }
+    let verdict = verdict_of(&rule, errmsg, circumstances);
     Judgement {
-        verdict: verdict_of(&rule, errmsg, circumstances),
+        falls_back: falls_back(&rule, &verdict),
+        verdict,
         rule: match rule.origin {
             RuleOrigin::Override => format!("{api}/{errcode} ({}, set here)", rule.class),
             RuleOrigin::Table | RuleOrigin::UnknownCode => format!("{api}/{errcode}"),
@@ -313,6 +326,23 @@ fn by_rule(api: Api, errcode: i64, errmsg: &str, circumstances: &Circumstances<'
         error: Some(error),
         origin: rule.origin,
         refused_recipients: None,
+    }
+}
+
+/// A code that blames the recipient, and neither the message nor the installation.
+fn falls_back(rule: &Rule, verdict: &Verdict) -> Option<FallbackCause> {
+    match verdict {
+        Verdict::Pointless => Some(FallbackCause::NoSubscription),
+        Verdict::Refused if rule.also_broken == AlsoBroken::Binding => {
+            Some(FallbackCause::RecipientRefused)
+        }
+        Verdict::Refused
+        | Verdict::Accepted { .. }
+        | Verdict::PresumedAccepted
+        | Verdict::Undecided
+        | Verdict::Retry { .. }
+        | Verdict::Postponed { .. }
+        | Verdict::Released { .. } => None,
     }
 }
 

@@ -1,30 +1,22 @@
-//! The channels: how each puts a message into its form and sends it.
+//! The channels: how each sends a message. How it looks there is in the package `rendering`.
 
+mod acceptance;
+mod call;
 mod platforms;
-mod wechat_cloud;
-mod wechat_subscribe;
-mod wecom_app;
-mod wecom_robot;
-mod wording;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rendering::{Draft, PreparedRequest};
 use serde_json::{Map, Value};
-use shared::domain::Channel;
-use shared::notification::{RouteSettings, Template, Wish};
-use shared::outbox::{ClaimedMessage, Hold};
+use shared::notification::{Kind, RouteSettings, Template, Wish};
+use shared::outbox::{ClaimedMessage, DIGEST, Hold, is_test};
 use url::Url;
 
-use crate::verdict::SendOutcome;
+use crate::verdict::{NoRecipient, SendOutcome};
+pub(crate) use acceptance::named;
+pub(crate) use call::{send_to_app, send_to_robot};
 pub use platforms::Platforms;
 pub(crate) use platforms::{configured_app, configured_robot};
-pub use wechat_cloud::CloudRequest;
-pub use wechat_subscribe::SubscribeRequest;
-pub use wecom_app::AppRequest;
-pub(crate) use wecom_app::named;
-pub use wecom_robot::RobotRequest;
-pub use wording::Wording;
 
 /// A claimed message with what is known of its recipient and its route.
 #[derive(Debug, Clone)]
@@ -54,18 +46,8 @@ pub enum Address {
     NobodyIsBound,
 }
 
-/// A message in the form of its channel, ready to be sent.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PreparedRequest {
-    /// To `subscribe/send`.
-    Subscribe(SubscribeRequest),
-    /// To a cloud function.
-    Cloud(CloudRequest),
-    /// To members of a WeCom corporation.
-    App(AppRequest),
-    /// To a WeCom group robot.
-    Robot(RobotRequest),
-}
+/// A single message goes out as itself.
+const MEMBERS_MIN: u64 = 2;
 
 /// Puts a message into its channel's form. Links within the CRM begin with `crm_url`; without it
 /// there are none.
@@ -77,44 +59,59 @@ pub fn prepare(
     addressed: &AddressedMessage,
     crm_url: Option<&Url>,
 ) -> Result<PreparedRequest, SendOutcome> {
+    let message = &addressed.message;
+    let data: Result<Map<String, Value>, _> = serde_json::from_str(&message.payload);
+    // It is to show whether messages arrive, before the route is switched on for everybody.
+    let is_test = data.as_ref().is_ok_and(is_test);
     let route = match &addressed.route {
-        Some(route) if route.enabled => route,
-        _ => return Err(SendOutcome::NoRecipient("the route is switched off")),
+        Some(route) if route.enabled || is_test => route,
+        _ => return Err(SendOutcome::NoRecipient(NoRecipient::RouteOff)),
     };
     match addressed.wish {
+        _ if is_test => {}
         Wish::Now => {}
         Wish::Later { until } => return Err(SendOutcome::DoNotDisturb { until }),
-        Wish::Never => return Err(SendOutcome::NoRecipient("the recipient has muted this")),
+        Wish::Elsewhere => return Err(SendOutcome::NoRecipient(NoRecipient::ChannelMuted)),
+        Wish::Never => return Err(SendOutcome::NoRecipient(NoRecipient::KindMuted)),
     }
     let address = match &addressed.address {
         Address::Known(external_id) => external_id,
         Address::NoBinding => {
-            return Err(SendOutcome::NoRecipient(
-                "the recipient has no binding for this app",
-            ));
+            return Err(SendOutcome::NoRecipient(NoRecipient::NoBinding));
         }
         Address::NobodyIsBound => return Err(SendOutcome::NobodyIsBound),
     };
-    let message = &addressed.message;
-    let data: Map<String, Value> = serde_json::from_str(&message.payload).map_err(|error| {
+    let data = data.map_err(|error| {
         SendOutcome::Unpreparable(format!("payload: not a JSON object: {error}"))
     })?;
-    match message.channel {
-        Channel::WechatSubscribe => SubscribeRequest::prepare(message, address, route, &data)
-            .map(PreparedRequest::Subscribe),
-        Channel::WechatCloud => Ok(PreparedRequest::Cloud(CloudRequest::prepare(
-            message, address, &data,
-        ))),
-        Channel::WecomApp => {
-            let wording = Wording::of(addressed, route, &data, crm_url)?;
-            AppRequest::prepare(&message.id, address, &wording).map(PreparedRequest::App)
-        }
-        Channel::WecomRobot => {
-            let wording = Wording::of(addressed, route, &data, crm_url)?;
-            RobotRequest::prepare(&wording).map(PreparedRequest::Robot)
-        }
+    let count = data.get("count").and_then(Value::as_u64);
+    if message.kind == DIGEST && count.is_some_and(|count| count < MEMBERS_MIN) {
+        return Err(SendOutcome::NoRecipient(NoRecipient::DigestOfOne));
     }
+    let kind: Kind = message
+        .kind
+        .parse()
+        .map_err(|error| SendOutcome::Unpreparable(format!("kind: {error}")))?;
+    let of_catalogue;
+    let template = match &addressed.template {
+        Some(edited) => edited.as_ref(),
+        None => {
+            of_catalogue = Template::of_catalogue(kind);
+            &of_catalogue
+        }
+    };
+    let draft = Draft {
+        id: &message.id,
+        kind,
+        channel: message.channel,
+        recipient_id: &message.recipient_id,
+        address,
+        route,
+        template,
+        data: &data,
+        crm_url,
+    };
+    draft
+        .prepare()
+        .map_err(|unrenderable| SendOutcome::Unpreparable(unrenderable.to_string()))
 }
-
-/// Template field → text, both as the route says or as the channel's default says.
-type Fields = BTreeMap<String, String>;

@@ -1,3 +1,4 @@
+use rendering::{AppRequest, CloudRequest, PreparedRequest, SubscribeRequest};
 use shared::domain::Channel;
 use wechat::errcode::Rules;
 use wechat::mini_program::MiniProgramState;
@@ -6,7 +7,7 @@ use wechat::{
     WecomApp, WecomRobot,
 };
 
-use super::{AppRequest, CloudRequest, PreparedRequest, SubscribeRequest};
+use super::call::{send_to_app, send_to_function, send_to_robot, send_to_subscriber};
 use crate::Config;
 use crate::verdict::{SendOutcome, asks_for_a_new_token};
 
@@ -79,7 +80,7 @@ impl Platforms {
     ) -> SendOutcome {
         if let PreparedRequest::Robot(request) = request {
             return match &self.wecom_robot {
-                Some(robot) => request.send(robot).await,
+                Some(robot) => send_to_robot(request, robot).await,
                 None => NOT_CONFIGURED,
             };
         }
@@ -163,11 +164,7 @@ impl MiniProgramParts {
             config.wechat_appid.clone(),
             config.wechat_secret.clone(),
         );
-        let state = match config.wechat_miniprogram_state.as_str() {
-            "trial" => MiniProgramState::Trial,
-            "developer" => MiniProgramState::Developer,
-            _ => MiniProgramState::Formal,
-        };
+        let state = config.miniprogram_state();
         Ok(Self {
             token_slot: mini_program.token_slot(),
             cloud_functions: CloudFunctions::new(client),
@@ -200,19 +197,19 @@ impl<'a> Call<'a> {
     async fn make(self, token: &AccessToken) -> SendOutcome {
         match self {
             Self::Subscribe(parts, request) => {
-                request.send(&parts.mini_program, token, parts.state).await
+                send_to_subscriber(request, &parts.mini_program, token, parts.state).await
             }
             Self::Cloud(parts, request) => {
-                request
-                    .send(
-                        &parts.cloud_functions,
-                        token,
-                        &parts.cloud_env,
-                        &parts.cloud_function,
-                    )
-                    .await
+                send_to_function(
+                    request,
+                    &parts.cloud_functions,
+                    token,
+                    &parts.cloud_env,
+                    &parts.cloud_function,
+                )
+                .await
             }
-            Self::App(parts, request) => request.send(&parts.app, token).await,
+            Self::App(parts, request) => send_to_app(request, &parts.app, token).await,
         }
     }
 }

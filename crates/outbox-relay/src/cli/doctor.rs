@@ -10,7 +10,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::db::{Database, DbConnection, DbError, PoolOptions, dialect, migrations};
 use shared::domain::{App, Channel, UtcTimestamp};
 use shared::members::{self, Capture};
-use shared::notification::{Audience, MessageFormat, Route, routes};
+use shared::notification::{Audience, Kind, MessageFormat, Route, routes};
 use shared::outbox::{Hold, Relay, holds, relays};
 
 use super::table::{Format, say, say_json};
@@ -224,10 +224,14 @@ impl Facts {
 
     fn routes(&self, config: &Config) -> Vec<Line> {
         let configured = config.configured_channels();
+        // A digest goes where other messages have waited; its routes are there from the start.
+        let is_used =
+            |route: &&Route| route.kind != Kind::SystemDigest || configured.contains(route.channel);
         let active: Vec<&Route> = self
             .routes
             .iter()
             .filter(|route| route.settings.enabled)
+            .filter(is_used)
             .collect();
         let named = |wrong: &dyn Fn(&Route) -> bool| -> Vec<String> {
             let routes = active.iter().filter(|route| wrong(route));
@@ -264,7 +268,7 @@ impl Facts {
                 && !leads_somewhere
         });
         let mut lines = Vec::new();
-        if active.is_empty() {
+        if active.iter().all(|route| route.kind == Kind::SystemDigest) {
             lines.push(line(
                 "routes",
                 State::Bad,
@@ -341,7 +345,9 @@ impl Facts {
         let mut routed = self
             .routes
             .iter()
-            .filter(|route| route.settings.enabled && configured.contains(route.channel));
+            .filter(|route| route.settings.enabled && configured.contains(route.channel))
+            // Who gets a digest gets other messages there.
+            .filter(|route| route.kind != Kind::SystemDigest);
         routed.any(|route| {
             let addressing = Addressing::of(route.channel, config);
             addressing.app() == Some(app) && addressing.goes_to_users(route.kind.as_str())

@@ -5,6 +5,7 @@ mod channels;
 mod doctor;
 mod errcodes;
 mod outbox;
+mod preview;
 mod relays;
 mod table;
 mod test_send;
@@ -23,6 +24,7 @@ pub use channels::{ChannelsArguments, HoldArguments};
 pub use doctor::DoctorArguments;
 pub use errcodes::ErrcodesCommand;
 pub use outbox::OutboxCommand;
+pub use preview::PreviewArguments;
 pub use relays::RelaysArguments;
 pub use test_send::TestSendArguments;
 
@@ -66,6 +68,8 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// Send one message that is clearly marked as a test, and say step by step how it went.
     TestSend(TestSendArguments),
+    /// Show what a platform would be sent of a kind, and what of its texts does not fit; sends nothing.
+    Preview(PreviewArguments),
     /// Compare assignments with their notifications and messages.
     Audit(AuditArguments),
     /// Bring the database schema up to date.
@@ -91,6 +95,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Relays(arguments) => relays::run(arguments, &open(&cli.config).await?).await,
         Command::Doctor(arguments) => doctor::run(arguments, &cli.config).await,
         Command::TestSend(arguments) => test_send::run(arguments, &cli.config).await,
+        Command::Preview(arguments) => {
+            preview::run(arguments, &cli.config, &open(&cli.config).await?).await
+        }
         Command::Audit(arguments) => {
             audit::run(arguments, &cli.config, &open(&cli.config).await?).await
         }

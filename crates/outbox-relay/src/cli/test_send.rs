@@ -3,6 +3,7 @@ use std::time::Duration;
 use anyhow::bail;
 use chrono::Utc;
 use clap::Args;
+use rendering::{AppRequest, RobotRequest, Wording};
 use serde::Serialize;
 use shared::domain::{Channel, OutboxMessageId};
 use shared::notification::MessageFormat;
@@ -11,7 +12,7 @@ use wechat::{CallError, TokenError};
 
 use super::table::{Format, say, say_json};
 use crate::Config;
-use crate::channel::{AppRequest, RobotRequest, Wording, configured_app, configured_robot};
+use crate::channel::{configured_app, configured_robot, send_to_app, send_to_robot};
 use crate::verdict::{SendOutcome, explained};
 
 /// Where a test goes.
@@ -123,10 +124,10 @@ async fn to_app(to: Option<&str>, config: &Config, steps: &mut Steps) -> Option<
         ..wording
     };
     let prepared = AppRequest::prepare(&OutboxMessageId::generate(), to, &wording);
-    let request = steps.take("content", prepared.map_err(|outcome| trouble(&outcome)))?;
+    let request = steps.take("content", prepared.map_err(|error| error.to_string()))?;
     steps.ok("content", format!("a {}, 测试消息", wording.format));
 
-    let sent = accepted(request.send(&app, &token).await);
+    let sent = accepted(send_to_app(&request, &app, &token).await);
     steps.take("send", sent)?;
     steps.ok("send", format!("WeCom took it; {to} should see it now"));
     Some(())
@@ -140,10 +141,10 @@ async fn to_robot(config: &Config, steps: &mut Steps) -> Option<()> {
 
     let wording = wording(MessageFormat::Markdown);
     let prepared = RobotRequest::prepare(&wording);
-    let request = steps.take("content", prepared.map_err(|outcome| trouble(&outcome)))?;
+    let request = steps.take("content", prepared.map_err(|error| error.to_string()))?;
     steps.ok("content", format!("a {}, 测试消息", wording.format));
 
-    steps.take("send", accepted(request.send(&robot).await))?;
+    steps.take("send", accepted(send_to_robot(&request, &robot).await))?;
     steps.ok("send", "WeCom took it; the robot's group should see it now");
     Some(())
 }

@@ -1,5 +1,5 @@
 use shared::domain::UtcTimestamp;
-use shared::outbox::RefusedRecipients;
+use shared::outbox::{FallbackCause, RefusedRecipients};
 use wechat::errcode::{Api, Class, Rules};
 use wechat::{CallError, CloudFunctionAnswer, TokenError};
 
@@ -34,8 +34,8 @@ pub enum SendOutcome {
     NoToken(TokenError),
     /// The cloud function ran and answered this.
     FunctionAnswered(CloudFunctionAnswer),
-    /// Nothing can be sent for this recipient; the reason.
-    NoRecipient(&'static str),
+    /// Nothing can be sent for this recipient.
+    NoRecipient(NoRecipient),
     /// The recipient does not want to be disturbed; nothing was sent.
     DoNotDisturb {
         /// Until then.
@@ -47,6 +47,44 @@ pub enum SendOutcome {
     Unpreparable(String),
     /// Not tried, for a reason that is not the message's.
     NotTried(&'static str),
+}
+
+/// Why nothing can be sent for a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRecipient {
+    /// The route was switched off or removed.
+    RouteOff,
+    /// They do not want to be told of this.
+    KindMuted,
+    /// They do not want to be told on this channel.
+    ChannelMuted,
+    /// They have no identity in the channel's app.
+    NoBinding,
+    /// So much has been taken out of a digest that a single message goes out by itself.
+    DigestOfOne,
+}
+
+impl NoRecipient {
+    /// The reason, for a person.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::RouteOff => "the route is switched off",
+            Self::KindMuted => "the recipient has muted this",
+            Self::ChannelMuted => "the recipient has muted this channel",
+            Self::NoBinding => "the recipient has no binding for this app",
+            Self::DigestOfOne => "fewer than two messages are left in the digest",
+        }
+    }
+
+    /// Why they are told on the next channel, if they are.
+    pub fn falls_back(self) -> Option<FallbackCause> {
+        match self {
+            Self::RouteOff => Some(FallbackCause::RouteOff),
+            Self::ChannelMuted => Some(FallbackCause::ChannelMuted),
+            Self::NoBinding => Some(FallbackCause::NoBinding),
+            Self::KindMuted | Self::DigestOfOne => None,
+        }
+    }
 }
 
 /// What an outcome says about the way to the platform.

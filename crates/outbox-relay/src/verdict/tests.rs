@@ -272,7 +272,7 @@ fn what_was_not_tried_is_given_back_and_what_cannot_be_is_final() {
         "released"
     );
     assert_eq!(
-        in_short(&judged(&SendOutcome::NoRecipient("no binding"))),
+        in_short(&judged(&SendOutcome::NoRecipient(NoRecipient::NoBinding))),
         "pointless"
     );
     let judgement = judged(&SendOutcome::Unpreparable("payload: not JSON".to_owned()));
@@ -521,4 +521,82 @@ fn a_wecom_message_that_waits_for_a_binding_does_not_hold_those_that_need_none()
     let judgement = judged(&SendOutcome::NobodyIsBound);
     assert_eq!(in_short(&judgement), "held 60");
     assert!(judgement.error.unwrap().contains("WECHAT_APPID"));
+}
+
+#[test]
+fn a_recipient_who_is_not_reached_is_told_on_the_next_channel_and_nobody_else() {
+    use FallbackCause::{ChannelMuted, NoBinding, NoSubscription, RecipientRefused, RouteOff};
+
+    let refused_by = |api, errcode| refused(api, errcode).falls_back;
+    for (errcode, cause) in [
+        (43101, Some(NoSubscription)),
+        (40003, Some(RecipientRefused)),
+        // The message's own fault, the template's, a passing trouble, the account's, an unknown code.
+        (47003, None),
+        (40037, None),
+        (-1, None),
+        (43108, None),
+        (45009, None),
+        (43107, None),
+        (99_999, None),
+    ] {
+        let said = refused_by(Api::SubscribeSend, errcode);
+        assert_eq!(said, cause, "{errcode}");
+    }
+    for (errcode, cause) in [
+        (81013, Some(RecipientRefused)),
+        (60111, Some(RecipientRefused)),
+        (44004, None),
+        (60020, None),
+    ] {
+        assert_eq!(refused_by(Api::WecomSend, errcode), cause, "{errcode}");
+    }
+    let nobody = RefusedRecipients {
+        recipient_id: "li".parse().unwrap(),
+        error: "invaliduser li".to_owned(),
+    };
+    let answered = |message: &str, errcode| {
+        SendOutcome::FunctionAnswered(CloudFunctionAnswer::FunctionRefused {
+            message: message.to_owned(),
+            errcode,
+        })
+    };
+    for (outcome, cause) in [
+        (
+            SendOutcome::AcceptedForNobody {
+                refused: nobody.clone(),
+            },
+            Some(RecipientRefused),
+        ),
+        // Those who are left out have a message of their own, to names that no other channel knows.
+        (
+            SendOutcome::AcceptedForSome {
+                provider_message_id: None,
+                refused: nobody,
+            },
+            None,
+        ),
+        (answered("未找到用户", None), Some(NoBinding)),
+        (answered("refused", Some(43101)), Some(NoSubscription)),
+        (answered("db down", None), None),
+        (
+            SendOutcome::NoRecipient(NoRecipient::NoBinding),
+            Some(NoBinding),
+        ),
+        (
+            SendOutcome::NoRecipient(NoRecipient::ChannelMuted),
+            Some(ChannelMuted),
+        ),
+        (
+            SendOutcome::NoRecipient(NoRecipient::RouteOff),
+            Some(RouteOff),
+        ),
+        (SendOutcome::NoRecipient(NoRecipient::KindMuted), None),
+        (SendOutcome::NobodyIsBound, None),
+        (SendOutcome::DoNotDisturb { until: now() }, None),
+        (SendOutcome::Unpreparable("payload".to_owned()), None),
+        (SendOutcome::NotTried("stopping"), None),
+    ] {
+        assert_eq!(judged(&outcome).falls_back, cause, "{outcome:?}");
+    }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use shared::domain::{Channel, RecipientId, RequestId, UtcTimestamp};
+use shared::domain::{Channel, OutboxMessageId, RecipientId, RequestId, UtcTimestamp};
 use shared::outbox::{ListFilter, Status};
 
 use super::standing::duration;
@@ -40,6 +40,9 @@ pub struct FilterArguments {
     /// Only those about this, such as customer:<id>
     #[arg(long)]
     subject: Option<String>,
+    /// Only those that this digest tells of
+    #[arg(long)]
+    digest: Option<OutboxMessageId>,
 }
 
 impl FilterArguments {
@@ -66,6 +69,7 @@ impl FilterArguments {
             text: self.text.clone().filter(|text| !text.is_empty()),
             request_id: self.request_id.clone(),
             subject: self.subject.clone(),
+            digest_id: self.digest.clone(),
             before: None,
         }
     }

@@ -169,7 +169,13 @@ fn say_repaired(repaired: &Repaired, format: Format) -> anyhow::Result<()> {
             let messages: Vec<_> = repaired
                 .messages
                 .iter()
-                .map(|message| json!({ "id": message.id, "status": message.status }))
+                .map(|message| {
+                    json!({
+                        "id": message.id,
+                        "status": message.status,
+                        "fellBackTo": message.fell_back_to,
+                    })
+                })
                 .collect();
             say_json(
                 &json!({ "repair": repaired.repair, "changed": messages.len(), "messages": messages }),
@@ -178,6 +184,12 @@ fn say_repaired(repaired: &Repaired, format: Format) -> anyhow::Result<()> {
         Format::Table => {
             for message in &repaired.messages {
                 say(&format!("{} is {}", message.id, message.status));
+            }
+            let fell_back = repaired.fell_back();
+            if fell_back > 0 {
+                say(&format!(
+                    "{fell_back} of them had gone on to another channel: whoever was told there is told again"
+                ));
             }
             say(&how_to_undo(&repaired.repair));
             Ok(())

@@ -107,6 +107,7 @@ pub(super) async fn show_failures(format: Format, database: &Database) -> anyhow
                     line.last_hour.to_string(),
                     line.last_day.to_string(),
                     line.last_week.to_string(),
+                    line.last_week_fell_back.to_string(),
                     or_dash(line.example.as_deref()),
                 ]
             });
@@ -118,6 +119,7 @@ pub(super) async fn show_failures(format: Format, database: &Database) -> anyhow
                 "1 h",
                 "24 h",
                 "7 d",
+                "went on",
                 "for example",
             ];
             say(&table(&head, rows));

@@ -1,100 +1,17 @@
 use std::collections::HashSet;
 
-use shared::domain::{OutboxMessageId, RecipientId};
-use shared::notification::MessageFormat;
+use shared::domain::RecipientId;
 use shared::outbox::RefusedRecipients;
-use url::Url;
-use wechat::errcode::Api;
-use wechat::wecom::{AppLink, EVERYBODY, RECIPIENTS_MAX};
-use wechat::{AccessToken, AppAcceptance, AppContent, WecomApp};
+use wechat::AppAcceptance;
+use wechat::wecom::EVERYBODY;
 
-use super::Wording;
 use crate::verdict::SendOutcome;
-
-/// A message to members of a corporation, rendered.
-///
-/// It carries the id of the outbox message: WeCom recognises a repeat by the whole request, and two
-/// messages with the same words must not be taken for one. In a link the id is a parameter of the
-/// address (`?message=<id>`), which no reader sees; where there is no link, the last line is a short
-/// reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppRequest {
-    touser: String,
-    content: AppContent,
-}
 
 /// A person reads no more user ids than this.
 const NAMED_MAX: usize = 20;
 
-/// So many of an id's last characters tell it from the others of four hours: they are random.
-const REFERENCE_LENGTH: usize = 8;
-
-impl AppRequest {
-    pub(crate) fn prepare(
-        id: &OutboxMessageId,
-        address: &str,
-        wording: &Wording,
-    ) -> Result<Self, SendOutcome> {
-        let touser = recipients(address)?;
-        let url = wording.url.clone().map(|mut url| {
-            url.query_pairs_mut().append_pair("message", id.as_str());
-            url
-        });
-        let url = url.as_ref().map(Url::as_str);
-        let reference = reference(id);
-        let link = AppLink {
-            url,
-            words: &wording.button,
-            reference: &reference,
-        };
-        let content = match wording.format {
-            MessageFormat::Text => AppContent::text(&wording.text(), link),
-            MessageFormat::Markdown => AppContent::markdown(&wording.text(), link),
-            MessageFormat::Textcard => AppContent::textcard(
-                &wording.title,
-                &wording.description,
-                url.unwrap_or_default(),
-                &wording.button,
-            )
-            .map_err(|too_long| SendOutcome::Unpreparable(too_long.to_string()))?,
-        };
-        Ok(Self { touser, content })
-    }
-
-    pub(crate) async fn send(&self, app: &WecomApp, token: &AccessToken) -> SendOutcome {
-        match app.send(token, &self.touser, &self.content).await {
-            Ok(acceptance) => accepted(&self.touser, acceptance),
-            Err(error) => SendOutcome::Failed {
-                api: Api::WecomSend,
-                error,
-            },
-        }
-    }
-}
-
-/// The recipients as the platform wants them: user ids joined by `|`, or everybody.
-fn recipients(address: &str) -> Result<String, SendOutcome> {
-    let named: Vec<&str> = address.split('|').filter(|id| !id.is_empty()).collect();
-    if named.contains(&EVERYBODY) {
-        return Ok(EVERYBODY.to_owned());
-    }
-    match named.len() {
-        0 => Err(SendOutcome::Unpreparable("recipients: none".to_owned())),
-        1..=RECIPIENTS_MAX => Ok(named.join("|")),
-        count => Err(SendOutcome::Unpreparable(format!(
-            "recipients: {count} user ids, at most {RECIPIENTS_MAX} at once"
-        ))),
-    }
-}
-
-fn reference(id: &OutboxMessageId) -> String {
-    let id = id.as_str();
-    let tail = id.len().saturating_sub(REFERENCE_LENGTH);
-    format!("消息编号 {}", id.get(tail..).unwrap_or(id))
-}
-
 /// The platform says "ok" although it left out some of those who were asked for, or all of them.
-fn accepted(touser: &str, acceptance: AppAcceptance) -> SendOutcome {
+pub(super) fn accepted(touser: &str, acceptance: AppAcceptance) -> SendOutcome {
     let provider_message_id = acceptance.msgid;
     let invalid = asked_for(touser, acceptance.invalid_users);
     let unlicensed = asked_for(touser, acceptance.unlicensed_users);
@@ -237,23 +154,5 @@ mod tests {
         let all = vec!["a"; 1_000];
         let sentence = named(all.into_iter());
         assert!(sentence.starts_with("a|a|") && sentence.ends_with("a and 980 more"));
-    }
-
-    #[test]
-    fn recipients_are_ids_or_everybody_and_not_too_many() {
-        let many = |count: usize| vec!["u"; count].join("|");
-        assert_eq!(recipients("a||b|"), Ok("a|b".to_owned()));
-        assert_eq!(recipients("a|@all"), Ok("@all".to_owned()));
-        assert_eq!(recipients(&many(1_000)), Ok(many(1_000)));
-        for (address, complaint) in [
-            ("|".to_owned(), "recipients: none"),
-            (
-                many(1_001),
-                "recipients: 1001 user ids, at most 1000 at once",
-            ),
-        ] {
-            let refused = SendOutcome::Unpreparable(complaint.to_owned());
-            assert_eq!(recipients(&address), Err(refused));
-        }
     }
 }
