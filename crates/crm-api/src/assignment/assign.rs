@@ -199,7 +199,11 @@ pub fn tell(
     let successors: Vec<(Channel, OutboxMessageId)> = told
         .into_iter()
         .filter(|message| message.recipient_id.as_str() == order.to.as_str())
-        .map(|message| (message.channel, message.id))
+        .flat_map(|message| {
+            // What had gone on to one of its other channels is overtaken by it as well.
+            let channels = std::iter::once(message.channel).chain(message.fallbacks);
+            channels.map(move |channel| (channel, message.id.clone()))
+        })
         .collect();
     name_successors(transaction, &outcome.superseded, &successors)
 }
@@ -265,6 +269,13 @@ fn update(
     // On the right stand the values before the update.
     let lost_in_pool = customers::in_public_pool.and(customers::lead_level.eq(LeadLevel::Lost));
     let no_level = None::<LeadLevel>.into_sql::<Nullable<Text>>();
+    // Here, and not in a second update: each writes all indexes of the table.
+    let moved_by_rule = (order.entrance == Entrance::AutoTransfer).then(|| {
+        (
+            customers::transfer_count.eq(customers::transfer_count + 1),
+            customers::last_transferred_at.eq(now),
+        )
+    });
     diesel::update(customers::table.filter(customers::id.eq_any(ids)))
         .set((
             customers::assigned_to.eq(&order.to),
@@ -284,6 +295,7 @@ fn update(
             customers::last_activity_at.eq(now),
             customers::updated_at.eq(now),
             customers::version.eq(customers::version + 1),
+            moved_by_rule,
         ))
         .execute(connection)?;
     Ok(())

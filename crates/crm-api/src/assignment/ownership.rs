@@ -25,9 +25,10 @@ pub(super) struct OwnerChange<'a> {
 }
 
 /// What says "this customer is yours", and is no longer true when it changes hands.
-pub const SAY_IT_IS_YOURS: [&str; 2] = [
+pub const SAY_IT_IS_YOURS: [&str; 3] = [
     Kind::CustomerAssigned.as_str(),
     Kind::CustomerAssignedFromPool.as_str(),
+    Kind::CustomerFollowUpDue.as_str(),
 ];
 
 impl OwnerChange<'_> {

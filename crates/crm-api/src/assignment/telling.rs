@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 use shared::domain::{ChannelSet, Phone, UserId, UtcTimestamp};
-use shared::notification::{Kind, Notice, Reach};
+use shared::notification::{Kind, Notice, Reach, Terms};
 use shared::operation_log::Actor;
 
 use super::assign::{AssignOrder, Assigned, Entrance};
@@ -109,6 +109,7 @@ pub(super) fn release_notices(
                 data,
                 subject,
                 reach: Reach::AllChannels,
+                terms: Terms::default(),
                 request_id: Some(order.request_id.clone()),
             }
         })
@@ -213,6 +214,7 @@ impl About<'_> {
             data,
             subject,
             reach,
+            terms: Terms::default(),
             request_id: Some(order.request_id.clone()),
         }
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
-use shared::db::schema::{customers, lead_transfer_rule_users, lead_transfer_rules};
+use shared::db::schema::{lead_transfer_rule_users, lead_transfer_rules};
 use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
 use shared::domain::{CustomerId, TransferRecordId, UserId, UtcTimestamp};
 use shared::operation_log::Actor;
@@ -87,7 +87,6 @@ pub(super) fn carry_out(
         .collect();
     let (moved_count, skipped) = (moved.len(), batch.moves.len() - moved.len());
     if let Some(last) = moved.last() {
-        mark_customers(transaction.connection(), &moved, now)?;
         record::append(transaction, &records(batch, &moved, now))?;
         count(transaction.connection(), &batch.rule, &moved)?;
         diesel::update(lead_transfer_rules::table.find(&batch.rule.id))
@@ -152,21 +151,6 @@ fn by_receiver<'a>(
         }
     }
     shares
-}
-
-fn mark_customers(
-    connection: &mut DbConnection,
-    moved: &[&PlannedMove],
-    now: UtcTimestamp,
-) -> Result<(), DbError> {
-    let ids = moved.iter().map(|planned| &planned.customer);
-    diesel::update(customers::table.filter(customers::id.eq_any(ids)))
-        .set((
-            customers::transfer_count.eq(customers::transfer_count + 1),
-            customers::last_transferred_at.eq(now),
-        ))
-        .execute(connection)?;
-    Ok(())
 }
 
 fn records(batch: &Batch, moved: &[&PlannedMove], now: UtcTimestamp) -> Vec<TransferRecord> {

@@ -4,7 +4,7 @@ use serde_json::{Map, json};
 use shared::db::schema::{lead_transfer_records, lead_transfer_rules, users};
 use shared::db::{DbConnection, DbError, WriteTransaction};
 use shared::domain::{TransferRuleId, UserId, UtcTimestamp};
-use shared::notification::{Kind, Notice, Reach, notify_all};
+use shared::notification::{Kind, Notice, Reach, Terms, notify_all};
 
 use super::batch::ACTOR_NAME;
 use super::run::{self, Run};
@@ -81,6 +81,7 @@ fn notice(run: &Run, kind: Kind, user: UserId, count: i64, time: &str) -> Notice
         data,
         subject: Some(format!("lead_transfer_run:{}", run.id)),
         reach: Reach::AllChannels,
+        terms: Terms::default(),
         request_id: Some(run.request_id.clone()),
     }
 }

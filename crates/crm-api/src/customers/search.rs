@@ -1,12 +1,12 @@
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use diesel::prelude::*;
 use shared::db::dialect::CustomerLookup;
 use shared::db::schema::customers;
 use shared::db::{DbConnection, DbError};
-use shared::domain::{CustomerId, UtcTimestamp, text_enum};
+use shared::domain::{CustomerId, text_enum};
 
+use super::counted::Counted;
 use super::customer::{Customer, Sight};
 use super::filter::{CustomerFilter, Matching, matching};
 
@@ -42,8 +42,8 @@ text_enum! {
 pub const COUNTED_MAX: i64 = 10_000;
 
 /// How far a list of more than [`COUNTED_MAX`] is paged: to skip an entry, all between it and the one
-/// before it are looked at.
-pub const REACH_MAX: i64 = 1_000;
+/// before it are looked at, each on another page of the table.
+pub const REACH_MAX: i64 = 200;
 
 /// How many customers match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub enum Total {
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
     /// More than [`COUNTED_MAX`] match, and the page lies beyond [`REACH_MAX`].
-    #[error("匹配的客户超过10000个，最多可查看前1000个，请缩小筛选范围或改变排序")]
+    #[error("匹配的客户超过10000个，最多可查看前200个，请缩小筛选范围或改变排序")]
     OutOfReach,
     /// The database says no.
     #[error(transparent)]
@@ -73,7 +73,7 @@ impl From<diesel::result::Error> for SearchError {
 
 /// A page of the customers within sight, and how many match in all.
 ///
-/// If few match, they are found by what is asked for and sorted here; if many do, the list is read in
+/// If few match, they are found by what is asked for and then sorted; if many do, the list is read in
 /// its order. Which of the two it is, is found out by looking and not left to what a server believes
 /// of its data.
 ///
@@ -88,11 +88,8 @@ pub fn search(
     limit: i64,
 ) -> Result<(Vec<Customer>, Total), SearchError> {
     let lookup = CustomerLookup::of(connection);
-    let mut hits: Vec<Hit> = matching(lookup, sight, filter)
-        .limit(COUNTED_MAX + 1)
-        .select(Hit::as_select())
-        .load(connection)?;
-    let total = i64::try_from(hits.len()).unwrap_or(i64::MAX);
+    let hits = matching(lookup, sight, filter).limit(COUNTED_MAX + 1);
+    let (total, on_page) = Counted::new(hits, sort, offset, limit).load(connection)?;
     if total > COUNTED_MAX {
         if offset + limit > REACH_MAX {
             return Err(SearchError::OutOfReach);
@@ -102,53 +99,7 @@ pub fn search(
         let page = in_order(connection, all, sort, offset, limit)?;
         return Ok((page, Total::TooManyToCount));
     }
-    hits.sort_unstable_by(|a, b| compare(a, b, sort));
-    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-    let taken = usize::try_from(limit).unwrap_or(usize::MAX);
-    let on_page: Vec<CustomerId> = hits
-        .into_iter()
-        .skip(skipped)
-        .take(taken)
-        .map(|hit| hit.id)
-        .collect();
     Ok((load(connection, &on_page)?, Total::Exactly(total)))
-}
-
-/// What decides about a customer's place in a list.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = customers)]
-struct Hit {
-    id: CustomerId,
-    created_at: UtcTimestamp,
-    updated_at: UtcTimestamp,
-    last_activity_at: UtcTimestamp,
-    assigned_at: Option<UtcTimestamp>,
-    pool_entered_at: Option<UtcTimestamp>,
-}
-
-impl Hit {
-    fn moment(&self, by: SortBy) -> Option<UtcTimestamp> {
-        match by {
-            SortBy::CreatedAt => Some(self.created_at),
-            SortBy::UpdatedAt => Some(self.updated_at),
-            SortBy::LastActivityAt => Some(self.last_activity_at),
-            SortBy::AssignedAt => self.assigned_at,
-            SortBy::PublicPoolEntryTime => self.pool_entered_at,
-        }
-    }
-}
-
-/// The id makes the order complete, so that no customer is on two pages.
-fn compare(a: &Hit, b: &Hit, (by, order): (SortBy, SortOrder)) -> Ordering {
-    let (moment_a, moment_b) = (a.moment(by), b.moment(by));
-    let ascending = (moment_a, &a.id).cmp(&(moment_b, &b.id));
-    let directed = match order {
-        SortOrder::Ascending => ascending,
-        SortOrder::Descending => ascending.reverse(),
-    };
-    // The databases would not agree about what has no moment.
-    let never = moment_a.is_none().cmp(&moment_b.is_none());
-    never.then(directed)
 }
 
 /// These customers, in this order. One that was deleted meanwhile is left out.
