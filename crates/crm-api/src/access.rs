@@ -3,8 +3,11 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::middleware::Next;
+use secrecy::SecretString;
+use shared::domain::UtcTimestamp;
 
 use crate::auth::policy::Act;
+use crate::auth::service_token::{self, Scope, ServiceToken, USE_NOTED_EVERY};
 use crate::auth::session::{self, CurrentUser};
 use crate::auth::token::Claims;
 use crate::error::{ApiError, Unauthenticated};
@@ -24,6 +27,26 @@ pub enum Access {
     Socket,
     /// Users whose role may do this.
     Act(Act),
+    /// Every user who is logged in, and programs whose service token has this scope.
+    AnyUserOr(Scope),
+    /// Users whose role may do this, and programs whose service token has this scope.
+    ActOr(Act, Scope),
+}
+
+impl Access {
+    /// What a service token must have to be let through; none will do elsewhere.
+    pub(crate) fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Public | Self::AnyUser | Self::Socket | Self::Act(_) => None,
+            Self::AnyUserOr(scope) | Self::ActOr(_, scope) => Some(scope),
+        }
+    }
+}
+
+/// Who was let through.
+enum Known {
+    User(CurrentUser, Claims),
+    Service(ServiceToken),
 }
 
 /// What goes before a token in `Sec-WebSocket-Protocol`.
@@ -34,19 +57,24 @@ const TICKET_PROTOCOL: &str = "yizhan.ticket";
 pub(crate) const SOCKET_PROTOCOLS: [&str; 2] = [TOKEN_PROTOCOL, TICKET_PROTOCOL];
 
 /// Lets a request through to its handler if whoever sent it may, before its body is read. Only a
-/// user's request can be repeatable: the key of a stranger would be nobody's.
+/// request of somebody can be repeatable: the key of a stranger would be nobody's.
 pub(crate) async fn authorize(
     access: Access,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, actix_web::Error> {
-    let (user, claims) = match check(access, &request).await {
+    let known = match check(access, &request).await {
         Ok(None) => return next.call(request).await,
         Ok(Some(known)) => known,
         Err(refusal) => return Ok(request.error_response(refusal)),
     };
-    request.extensions_mut().insert(user);
-    request.extensions_mut().insert(claims);
+    match known {
+        Known::User(user, claims) => {
+            request.extensions_mut().insert(user);
+            request.extensions_mut().insert(claims);
+        }
+        Known::Service(token) => drop(request.extensions_mut().insert(token)),
+    }
     match repeatable_request(&mut request).await {
         Ok(None) => next.call(request).await,
         Ok(Some(repeatable)) => {
@@ -57,29 +85,81 @@ pub(crate) async fn authorize(
     }
 }
 
-async fn check(
+async fn check(access: Access, request: &ServiceRequest) -> Result<Option<Known>, ApiError> {
+    if access == Access::Public {
+        return Ok(None);
+    }
+    if let Some(secret) = service_secret(request)? {
+        return service(access, request, secret).await.map(Some);
+    }
+    let claims = match access {
+        Access::Socket => socket_claims(request).await?,
+        Access::Public
+        | Access::AnyUser
+        | Access::Act(_)
+        | Access::AnyUserOr(_)
+        | Access::ActOr(..) => token_claims(request, bearer_token(request)?)?,
+    };
+    let (user, claims) = current_user(request, claims).await?;
+    match access {
+        Access::Act(act) | Access::ActOr(act, _) if !user.may(act) => {
+            Err(ApiError::Forbidden(act.refusal()))
+        }
+        Access::Public
+        | Access::AnyUser
+        | Access::Socket
+        | Access::Act(_)
+        | Access::AnyUserOr(_)
+        | Access::ActOr(..) => Ok(Some(Known::User(user, claims))),
+    }
+}
+
+/// What was sent where a user's token would be, if it looks like a service token.
+fn service_secret(request: &ServiceRequest) -> Result<Option<SecretString>, ApiError> {
+    let token = bearer_token(request)?;
+    let token = token.filter(|token| token.starts_with(service_token::PREFIX));
+    Ok(token.map(SecretString::from))
+}
+
+async fn service(
     access: Access,
     request: &ServiceRequest,
-) -> Result<Option<(CurrentUser, Claims)>, ApiError> {
-    match access {
-        Access::Public => Ok(None),
-        Access::AnyUser => {
-            let claims = token_claims(request, bearer_token(request)?)?;
-            current_user(request, claims).await.map(Some)
-        }
-        Access::Socket => {
-            let claims = socket_claims(request).await?;
-            current_user(request, claims).await.map(Some)
-        }
-        Access::Act(act) => {
-            let claims = token_claims(request, bearer_token(request)?)?;
-            let (user, claims) = current_user(request, claims).await?;
-            if user.may(act) {
-                Ok(Some((user, claims)))
-            } else {
-                Err(ApiError::Forbidden(act.refusal()))
-            }
-        }
+    secret: SecretString,
+) -> Result<Known, ApiError> {
+    let state = state_of(request)?;
+    let now = state.now();
+    let found = state
+        .database
+        .run(move |connection| service_token::find_good(connection, &secret, now))
+        .await?;
+    let token = found.ok_or(ApiError::Unauthenticated(
+        Unauthenticated::InvalidServiceToken,
+    ))?;
+    match access.scope() {
+        Some(scope) if token.scopes.contains(&scope) => {}
+        Some(_) => return Err(ApiError::Forbidden("该服务令牌没有此接口所需的权限范围")),
+        None => return Err(ApiError::Forbidden("服务令牌不能用于此接口")),
+    }
+    note_use(state, &token, now).await;
+    Ok(Known::Service(token))
+}
+
+/// Not with every request: it would make a write of each.
+async fn note_use(state: &State, token: &ServiceToken, now: UtcTimestamp) {
+    let noted = token.last_used_at;
+    if noted.is_some_and(|at| now.since(at) < USE_NOTED_EVERY) {
+        return;
+    }
+    let id = token.id.clone();
+    let written = state
+        .database
+        .write(move |transaction| service_token::note_use(transaction, &id, now))
+        .await;
+    if let Err(error) = written {
+        log::warn!(
+            token = token.name;
+            "the use of the service token {} could not be noted: {error}", token.name
+        );
     }
 }
 
@@ -108,7 +188,7 @@ async fn socket_claims(request: &ServiceRequest) -> Result<Claims, ApiError> {
     match offered_secret(request) {
         Some((TICKET_PROTOCOL, ticket)) => {
             let state = state_of(request)?;
-            let (ticket, now) = (ticket.to_owned(), state.now());
+            let (ticket, now) = (SecretString::from(ticket), state.now());
             let claims = state
                 .database
                 .write(move |transaction| ticket::redeem(transaction, &ticket, now))

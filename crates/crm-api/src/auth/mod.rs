@@ -4,5 +4,7 @@ pub mod bootstrap;
 pub mod login_limit;
 pub mod password;
 pub mod policy;
+pub mod service_token;
 pub mod session;
 pub mod token;
+pub(crate) mod token_hash;

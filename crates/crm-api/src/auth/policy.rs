@@ -42,6 +42,10 @@ pub enum Act {
     ManageUsers,
     /// Say which kinds go out on which channels, and in which words.
     ManageRoutes,
+    /// See when what is done at fixed times was done last, and is done next.
+    ReadSchedules,
+    /// Tell staff of something that this API does not know of itself, such as an announcement.
+    SendEvents,
     /// See what waits for delivery, what failed and why.
     ReadOutbox,
     /// Requeue, cancel and edit messages, and undo that.
@@ -69,6 +73,8 @@ impl Act {
         Self::RevokeMembers,
         Self::ManageUsers,
         Self::ManageRoutes,
+        Self::ReadSchedules,
+        Self::SendEvents,
         Self::ReadOutbox,
         Self::RepairOutbox,
     ];
@@ -95,6 +101,8 @@ impl Act {
             | Self::ReadOperationLogs
             | Self::ManageUsers
             | Self::ManageRoutes
+            | Self::ReadSchedules
+            | Self::SendEvents
             | Self::RepairOutbox => &[Admin],
             Self::ReadOutbox => &[Admin, Manager],
         }
@@ -126,6 +134,8 @@ impl Act {
             Self::RevokeMembers => "没有权限撤销会员",
             Self::ManageUsers => "没有权限管理用户",
             Self::ManageRoutes => "没有权限管理通知渠道",
+            Self::ReadSchedules => "没有权限查看定时任务",
+            Self::SendEvents => "没有权限发布通知事件",
             Self::ReadOutbox => "没有权限查看消息队列",
             Self::RepairOutbox => "没有权限处理消息队列",
         }
@@ -158,6 +168,8 @@ mod tests {
             (Act::RevokeMembers, "yy---"),
             (Act::ManageUsers, "y----"),
             (Act::ManageRoutes, "y----"),
+            (Act::ReadSchedules, "y----"),
+            (Act::SendEvents, "y----"),
             (Act::ReadOutbox, "yy---"),
             (Act::RepairOutbox, "y----"),
         ] {

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable};
 use shared::db::schema::idempotency_keys;
-use shared::db::{DbError, WriteTransaction, dialect, each_backend};
-use shared::domain::{UserId, UtcTimestamp};
+use shared::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend};
+use shared::domain::{ServiceTokenId, UserId, UtcTimestamp};
 use uuid::Uuid;
 
 use super::RepeatableRequest;
@@ -36,6 +37,48 @@ pub(crate) struct KeptAnswer {
     pub(crate) data: String,
 }
 
+/// Whose a key is: two of them may use the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeyOwner {
+    /// A user.
+    User(UserId),
+    /// A program, by its token.
+    Service(ServiceTokenId),
+}
+
+type Condition = Box<
+    dyn BoxableExpression<
+            idempotency_keys::table,
+            <DbConnection as Connection>::Backend,
+            SqlType = Nullable<Bool>,
+        >,
+>;
+
+impl KeyOwner {
+    fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::User(id) => Some(id),
+            Self::Service(_) => None,
+        }
+    }
+
+    fn service(&self) -> Option<&ServiceTokenId> {
+        match self {
+            Self::User(_) => None,
+            Self::Service(id) => Some(id),
+        }
+    }
+
+    /// That a row is of this owner's key.
+    fn has(&self, key: &str) -> Condition {
+        let key = idempotency_keys::key.eq(key.to_owned());
+        match self.clone() {
+            Self::User(id) => Box::new(idempotency_keys::user_id.eq(id).and(key)),
+            Self::Service(id) => Box::new(idempotency_keys::service_token_id.eq(id).and(key)),
+        }
+    }
+}
+
 /// Takes a key for a request, before anything of the change is written. Who has the same key at the
 /// same moment waits here for the end of the other transaction.
 ///
@@ -43,20 +86,19 @@ pub(crate) struct KeptAnswer {
 /// What the database says.
 pub(crate) fn claim(
     transaction: &mut WriteTransaction<'_>,
-    user: &UserId,
+    owner: &KeyOwner,
     request: &RepeatableRequest,
     now: UtcTimestamp,
 ) -> Result<Claim, DbError> {
-    let of_key = idempotency_keys::table
-        .filter(idempotency_keys::user_id.eq(user))
-        .filter(idempotency_keys::key.eq(&request.key));
+    let of_key = || idempotency_keys::table.filter(owner.has(&request.key));
     let oldest = now.before(KEPT_FOR);
-    diesel::delete(of_key.filter(idempotency_keys::created_at.le(oldest)))
+    diesel::delete(of_key().filter(idempotency_keys::created_at.le(oldest)))
         .execute(transaction.connection())?;
     let id = Uuid::now_v7().hyphenated().to_string();
     let row = (
         idempotency_keys::id.eq(&id),
-        idempotency_keys::user_id.eq(user),
+        idempotency_keys::user_id.eq(owner.user()),
+        idempotency_keys::service_token_id.eq(owner.service()),
         idempotency_keys::key.eq(&request.key),
         idempotency_keys::fingerprint.eq(&request.fingerprint),
         idempotency_keys::created_at.eq(now),
@@ -71,7 +113,7 @@ pub(crate) fn claim(
         prune(transaction, oldest)?;
         return Ok(Claim::First(id));
     }
-    let (fingerprint, status, message, data) = of_key
+    let (fingerprint, status, message, data) = of_key()
         .select((
             idempotency_keys::fingerprint,
             idempotency_keys::status.assume_not_null(),

@@ -13,5 +13,5 @@
 mod kept;
 mod request;
 
-pub(crate) use kept::{Claim, KeptAnswer, claim, keep};
-pub(crate) use request::{Fingerprints, RepeatableRequest, repeatable_request};
+pub(crate) use kept::{Claim, KeptAnswer, KeyOwner, claim, keep};
+pub(crate) use request::{Fingerprints, RepeatableRequest, Repeater, repeatable_request};

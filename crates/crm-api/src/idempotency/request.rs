@@ -6,6 +6,7 @@ use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
+use super::KeyOwner;
 use crate::error::ApiError;
 use crate::extract::{BodyLimit, unread_body};
 use crate::state::State;
@@ -22,6 +23,15 @@ pub(crate) struct RepeatableRequest {
     pub(crate) key: String,
     /// 64 hexadecimal digits.
     pub(crate) fingerprint: String,
+}
+
+/// Whoever may repeat a request.
+pub(crate) trait Repeater {
+    /// Whose keys theirs are.
+    fn owner(&self) -> KeyOwner;
+
+    /// The request, if it carries a key.
+    fn repeatable(&self) -> Option<&RepeatableRequest>;
 }
 
 /// Looks for a key, and if there is one, reads the body and puts it back.

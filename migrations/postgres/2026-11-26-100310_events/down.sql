@@ -1,0 +1,2 @@
+DROP INDEX outbox_of_events;
+DROP TABLE events;
