@@ -1,7 +1,7 @@
 use serde_json::{Map, Value, json};
 use shared::db::{WriteTransaction, dialect};
 use shared::domain::{CustomerId, Phone, RequestId, UserId, UtcTimestamp};
-use shared::notification::{Kind, Notice, Reach};
+use shared::notification::{Kind, Notice, Reach, Terms};
 use shared::operation_log::{self, Actor, Operation};
 
 use super::customer::{Customer, Sight, find, subject_of};
@@ -96,6 +96,7 @@ impl CustomerAct {
             data,
             subject: Some(subject_of(&customer.id)),
             reach: Reach::AllChannels,
+            terms: Terms::default(),
             request_id: Some(self.request_id.clone()),
         })
     }

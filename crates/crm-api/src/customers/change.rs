@@ -9,6 +9,7 @@ use super::act::CustomerAct;
 use super::customer::{Customer, Sight, find};
 use super::error::CustomerError;
 use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
+use super::signing::{Signing, record_signings};
 use crate::assignment::Telling;
 
 /// What is to be changed; `None` stays as it is, `Some(None)` is taken away.
@@ -109,6 +110,14 @@ pub fn change(
         json!({ "changed": changed }),
         now,
     )?;
+    if changes.contract_status == Some(ContractStatus::Signed) {
+        let signing = Signing {
+            customer_id: &before.id,
+            user_id: before.assigned_to.as_ref().unwrap_or(&act.actor.id),
+            signed_at: now,
+        };
+        record_signings(transaction.connection(), &[signing])?;
+    }
     let after =
         find(transaction.connection(), &before.id, &Sight::All)?.ok_or(CustomerError::NotFound)?;
     if let Some(new) = changes.contract_status {

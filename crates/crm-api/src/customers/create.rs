@@ -9,6 +9,7 @@ use shared::operation_log::{self, Actor, Operation};
 use super::customer::{Customer, CustomerNumber, Sight, find, subject_of};
 use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
 use super::news::{NewsOfCustomers, tell_managers};
+use super::signing::{Signing, record_signings};
 use crate::assignment::{self, AssignError, AssignOrder, Entrance, Telling};
 use crate::auth::session::CurrentUser;
 
@@ -115,6 +116,14 @@ pub fn create(
         request_id: request_id.clone(),
     };
     assignment::assign(transaction, &order, telling, now)?;
+    if new.contract_status == ContractStatus::Signed {
+        let signing = Signing {
+            customer_id: &id,
+            user_id: &new.owner,
+            signed_at: now,
+        };
+        record_signings(transaction.connection(), &[signing])?;
+    }
     let news = news_of(new, &id, &actor.name, request_id);
     tell_managers(transaction, news, Some(&actor.id), telling, now)?;
     find(transaction.connection(), &id, &Sight::All)?

@@ -3,6 +3,7 @@
 
 mod act;
 mod change;
+mod counted;
 mod create;
 mod customer;
 mod delete;
@@ -13,6 +14,7 @@ mod freeze;
 mod lists;
 mod news;
 mod search;
+mod signing;
 
 pub use act::CustomerAct;
 pub use change::{CustomerChanges, change};
@@ -26,3 +28,4 @@ pub use freeze::{freeze, unfreeze};
 pub use lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
 pub use news::{NewsOfCustomers, managers, tell_managers};
 pub use search::{COUNTED_MAX, REACH_MAX, SearchError, SortBy, SortOrder, Total, search};
+pub use signing::{Signing, record_signings};

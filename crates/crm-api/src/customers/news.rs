@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 use shared::db::schema::users;
 use shared::db::{DbError, WriteTransaction};
 use shared::domain::{RequestId, Role, UserId, UtcTimestamp};
-use shared::notification::{Kind, Notice, Reach, notify};
+use shared::notification::{Kind, Notice, Reach, Terms, notify};
 
 use crate::assignment::Telling;
 
@@ -42,6 +42,7 @@ pub fn tell_managers(
         data,
         subject: news.subject,
         reach: Reach::AllChannels,
+        terms: Terms::default(),
         request_id: Some(news.request_id),
     };
     notify(transaction, &notice, telling.channels, now)

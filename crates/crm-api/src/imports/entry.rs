@@ -12,7 +12,7 @@ use crate::assignment::{self, AssignOrder, Assigned, CUSTOMERS_MAX, Entrance, Te
 use crate::auth::session::CurrentUser;
 use crate::customers::{
     ContractStatus, CreateError, CustomerNumber, LeadLevel, LeadSource, NewsOfCustomers,
-    ServiceCategory, subject_of, tell_managers,
+    ServiceCategory, Signing, record_signings, subject_of, tell_managers,
 };
 
 /// By whom, with which file, at whose request.
@@ -45,6 +45,7 @@ pub(super) fn enter(
         by_owner.entry(&row.owner).or_default().push(id.clone());
     }
     record(transaction, rows, &ids, occasion, now)?;
+    record_signings(transaction.connection(), &signings(rows, &ids, now))?;
     let mut outcomes = Vec::with_capacity(by_owner.len());
     for (owner, customers) in by_owner {
         outcomes.push(give(
@@ -170,6 +171,24 @@ fn record(
         operations = rest;
     }
     Ok(())
+}
+
+/// The customers whose contracts are signed already.
+fn signings<'a>(
+    rows: &'a [OwnedRow],
+    ids: &'a [CustomerId],
+    now: UtcTimestamp,
+) -> Vec<Signing<'a>> {
+    let signed = rows
+        .iter()
+        .zip(ids)
+        .filter(|(owned, _)| owned.row.contract_status == ContractStatus::Signed);
+    let signings = signed.map(|(owned, id)| Signing {
+        customer_id: id,
+        user_id: &owned.owner,
+        signed_at: now,
+    });
+    signings.collect()
 }
 
 /// Gives customers to one owner in as many orders as it takes, and tells them once.

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::lease::{Lease, LeaseError};
-use super::slot_book;
+use super::slot_book::{self, Standing};
 use super::timetable::Timetable;
 
 /// How often to look whether a slot has come, or its holder is gone.
@@ -63,6 +63,10 @@ pub enum JobError {
 pub struct Turn {
     /// The moment it is for: later than that if it is made up for.
     pub slot: UtcTimestamp,
+    /// The slot that was done before it; those between the two were missed.
+    pub previous: UtcTimestamp,
+    /// How far another process got with it, by [`Turn::advance`]; nothing if it has not been begun.
+    pub progress: Option<String>,
     name: &'static str,
     lease: Lease,
 }
@@ -78,6 +82,22 @@ impl Turn {
         now: UtcTimestamp,
     ) -> Result<(), LeaseError> {
         self.lease.confirm(transaction, now)
+    }
+
+    /// The slot is so far if this transaction commits: what else it writes is written once, and whoever
+    /// takes over is given `progress`.
+    ///
+    /// # Errors
+    /// [`LeaseError::Lost`] if somebody else has taken over; else what the database says.
+    pub fn advance(
+        &self,
+        transaction: &mut WriteTransaction<'_>,
+        progress: &str,
+        now: UtcTimestamp,
+    ) -> Result<(), LeaseError> {
+        self.confirm(transaction, now)?;
+        slot_book::advance(transaction, self.name, self.slot, progress, now)?;
+        Ok(())
     }
 
     /// The slot is done if this transaction commits: what else it writes is written once.
@@ -184,7 +204,7 @@ impl Scheduler {
 
     async fn see_to(&self, schedule: &Schedule, slot: UtcTimestamp) -> Result<Looked, JobError> {
         let name = schedule.name;
-        match self.last_slot(name).await? {
+        match self.standing(name).await? {
             None => {
                 let now = self.clock.now();
                 self.database
@@ -192,11 +212,10 @@ impl Scheduler {
                     .await?;
                 return Ok(Looked::Begun);
             }
-            Some(last) if last >= slot => return Ok(Looked::UpToDate),
+            Some(standing) if standing.last_slot >= slot => return Ok(Looked::UpToDate),
             Some(_) => {}
         }
-        let lease_name = format!("schedule:{name}");
-        let lease = Lease::acquire(&self.database, &self.clock, &lease_name).await?;
+        let lease = Lease::acquire(&self.database, &self.clock, &lease_name(name)).await?;
         let Some(lease) = lease else {
             return Ok(Looked::Elsewhere);
         };
@@ -213,15 +232,14 @@ impl Scheduler {
         lease: Lease,
     ) -> Result<Looked, JobError> {
         // Somebody may have done it between the look and the lease.
-        if self
-            .last_slot(schedule.name)
-            .await?
-            .is_some_and(|last| last >= slot)
-        {
-            return Ok(Looked::UpToDate);
-        }
+        let standing = match self.standing(schedule.name).await? {
+            Some(standing) if standing.last_slot < slot => standing,
+            Some(_) | None => return Ok(Looked::UpToDate),
+        };
         let turn = Turn {
             slot,
+            previous: standing.last_slot,
+            progress: standing.progress_of(slot),
             name: schedule.name,
             lease,
         };
@@ -233,9 +251,14 @@ impl Scheduler {
         Ok(Looked::Done)
     }
 
-    async fn last_slot(&self, name: &'static str) -> Result<Option<UtcTimestamp>, DbError> {
+    async fn standing(&self, name: &'static str) -> Result<Option<Standing>, DbError> {
         self.database
-            .run(move |connection| slot_book::last_slot(connection, name))
+            .run(move |connection| slot_book::standing(connection, name))
             .await
     }
+}
+
+/// What the lease of whoever is at a schedule is called.
+pub(super) fn lease_name(schedule: &str) -> String {
+    format!("schedule:{schedule}")
 }

@@ -1,13 +1,16 @@
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{
-    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveTime, TimeZone, Timelike, Weekday,
+    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike,
+    Weekday,
 };
 use chrono_tz::Tz;
 use shared::domain::UtcTimestamp;
 
 /// The longest that clocks are put forward by at once, in minutes; an island skipped a whole day.
 const GAP_MINUTES_MAX: u32 = 26 * 60;
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// When something is done, in the time of a zone.
 ///
@@ -52,18 +55,69 @@ impl Timetable {
                 // Slots have no fractions of a second.
                 whole.before(Duration::from_nanos(local.nanosecond().into()))
             }
-            Self::Daily { at } => last_of(local, zone, |day| Some(day.and_time(at))),
-            Self::Weekly { weekday, at } => last_of(local, zone, |day| {
-                (day.weekday() == weekday).then(|| day.and_time(at))
-            }),
-            Self::Monthly { day: wanted, at } => last_of(local, zone, |day| {
+            Self::Daily { .. } | Self::Weekly { .. } | Self::Monthly { .. } => {
+                last_of(local, zone, |day| self.slot_on(day))
+            }
+        }
+    }
+
+    /// The first slot that is after `now`.
+    pub fn next(self, now: UtcTimestamp, zone: Tz) -> UtcTimestamp {
+        match self {
+            Self::Hourly { .. } => self.latest(now, zone).after(HOUR),
+            Self::Daily { .. } | Self::Weekly { .. } | Self::Monthly { .. } => {
+                let local = now.to_datetime().with_timezone(&zone);
+                next_of(local, zone, |day| self.slot_on(day))
+            }
+        }
+    }
+
+    /// What clocks show at the slot of a day; nothing if it has none, or one every hour.
+    fn slot_on(self, day: NaiveDate) -> Option<NaiveDateTime> {
+        match self {
+            Self::Hourly { .. } => None,
+            Self::Daily { at } => Some(day.and_time(at)),
+            Self::Weekly { weekday, at } => (day.weekday() == weekday).then(|| day.and_time(at)),
+            Self::Monthly { day: wanted, at } => {
                 let is_last = day
                     .checked_add_days(Days::new(1))
                     .is_none_or(|next| next.day() == 1);
                 let fits = day.day() == wanted || (is_last && day.day() < wanted);
                 fits.then(|| day.and_time(at))
-            }),
+            }
         }
+    }
+}
+
+/// As people say it: `每周一 09:00`.
+impl fmt::Display for Timetable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |at: NaiveTime| at.format("%H:%M");
+        match self {
+            Self::Hourly { minute } => write!(f, "每小时第 {minute} 分"),
+            Self::Daily { at } => write!(f, "每天 {}", time(*at)),
+            Self::Weekly { weekday, at } => {
+                let day = match weekday {
+                    Weekday::Mon => "一",
+                    Weekday::Tue => "二",
+                    Weekday::Wed => "三",
+                    Weekday::Thu => "四",
+                    Weekday::Fri => "五",
+                    Weekday::Sat => "六",
+                    Weekday::Sun => "日",
+                };
+                write!(f, "每周{day} {}", time(*at))
+            }
+            Self::Monthly { day, at } => write!(f, "每月 {day} 日 {}", time(*at)),
+        }
+    }
+}
+
+/// A time of day, to the minute; midnight if there is none like that.
+pub(crate) const fn time_of_day(hour: u32, minute: u32) -> NaiveTime {
+    match NaiveTime::from_hms_opt(hour, minute, 0) {
+        Some(time) => time,
+        None => NaiveTime::MIN,
     }
 }
 
@@ -72,7 +126,7 @@ impl Timetable {
 fn last_of(
     local: DateTime<Tz>,
     zone: Tz,
-    slot_on: impl Fn(NaiveDate) -> Option<chrono::NaiveDateTime>,
+    slot_on: impl Fn(NaiveDate) -> Option<NaiveDateTime>,
 ) -> UtcTimestamp {
     let mut day = local.date_naive();
     loop {
@@ -90,8 +144,32 @@ fn last_of(
     }
 }
 
+/// Goes on day by day until there is a slot that has not come. The day before is looked at too: its
+/// slot may have been moved by a gap.
+fn next_of(
+    local: DateTime<Tz>,
+    zone: Tz,
+    slot_on: impl Fn(NaiveDate) -> Option<NaiveDateTime>,
+) -> UtcTimestamp {
+    let today = local.date_naive();
+    let mut day = today.pred_opt().unwrap_or(today);
+    loop {
+        if let Some(slot) = slot_on(day) {
+            let slot = first_moment(slot, zone);
+            if slot > local {
+                return slot.to_utc().into();
+            }
+        }
+        match day.succ_opt() {
+            Some(after) => day = after,
+            // There is no later day.
+            None => return local.to_utc().into(),
+        }
+    }
+}
+
 /// The moment at which clocks show this, or the first one after it.
-pub(crate) fn first_moment(shown: chrono::NaiveDateTime, zone: Tz) -> DateTime<Tz> {
+pub(crate) fn first_moment(shown: NaiveDateTime, zone: Tz) -> DateTime<Tz> {
     let mut wanted = shown;
     for _ in 0..=GAP_MINUTES_MAX {
         match zone.from_local_datetime(&wanted) {
@@ -271,8 +349,31 @@ mod tests {
                     let slot = timetable.latest(now, zone);
                     assert!(slot <= now && slot >= before, "{timetable:?} {zone} {now}");
                     before = slot;
+                    let next = timetable.next(now, zone);
+                    assert!(next > now, "{timetable:?} {zone} {now}");
+                    assert_eq!(timetable.latest(next, zone), next, "{timetable:?} {zone}");
+                    let shortly_before = next.before(Duration::from_secs(1));
+                    assert_eq!(
+                        timetable.latest(shortly_before, zone),
+                        slot,
+                        "{timetable:?} {zone}: nothing between {now} and {next}"
+                    );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_timetable_reads_as_people_say_it() {
+        let at = time(9, 0);
+        let weekday = Weekday::Mon;
+        for (timetable, said) in [
+            (Timetable::Hourly { minute: 0 }, "每小时第 0 分"),
+            (Timetable::Daily { at }, "每天 09:00"),
+            (Timetable::Weekly { weekday, at }, "每周一 09:00"),
+            (Timetable::Monthly { day: 1, at }, "每月 1 日 09:00"),
+        ] {
+            assert_eq!(timetable.to_string(), said);
         }
     }
 }
