@@ -11,8 +11,7 @@ use shared::db::WriteTransaction;
 
 use crate::envelope;
 use crate::error::ApiError;
-use crate::extract::Caller;
-use crate::idempotency::{self, Claim, KeptAnswer};
+use crate::idempotency::{self, Claim, KeptAnswer, Repeater};
 use crate::state::AppState;
 
 /// What a change answers. Made within its transaction, so that it tells what was committed.
@@ -108,19 +107,23 @@ impl AppState {
     /// # Errors
     /// What `work` answers, what the database says, or [`ApiError::Conflict`] for a key that was
     /// used for another request; then nothing was written.
-    pub(crate) async fn change<W>(&self, caller: &Caller, work: W) -> Result<HttpResponse, ApiError>
+    pub(crate) async fn change<W>(
+        &self,
+        caller: &impl Repeater,
+        work: W,
+    ) -> Result<HttpResponse, ApiError>
     where
         W: FnOnce(&mut WriteTransaction<'_>) -> Result<Answer, ApiError> + Send + 'static,
     {
-        let Some(request) = caller.repeatable.clone() else {
+        let Some(request) = caller.repeatable().cloned() else {
             let answer = self.database.write(work).await?;
             return Ok(answer.given());
         };
-        let (user, now) = (caller.user.id.clone(), self.now());
+        let (owner, now) = (caller.owner(), self.now());
         let outcome = self
             .database
             .write(move |transaction| {
-                match idempotency::claim(transaction, &user, &request, now)? {
+                match idempotency::claim(transaction, &owner, &request, now)? {
                     Claim::OtherRequest => Err(ApiError::Conflict(OTHER_REQUEST.to_owned())),
                     Claim::Done(kept) => Ok(Outcome::Repeated(kept)),
                     Claim::First(id) => {

@@ -10,6 +10,7 @@ use shared::command_line::DatabaseUrlParser;
 use shared::db::DatabaseUrl;
 use shared::domain::{Channel, ChannelSet};
 use shared::telemetry::LogFormat;
+use url::Url;
 
 use crate::client_address::TrustedProxies;
 
@@ -70,6 +71,10 @@ pub struct Config {
     #[arg(long, env = "WECOM_ROBOT", default_value = "off")]
     pub wecom_robot: RobotUse,
 
+    /// Where the CRM is in the web, as the relays know it; previews of messages show their links with it.
+    #[arg(long, env = "CRM_URL", default_value = "", hide_default_value = true, value_parser = web_address)]
+    pub crm_url: ::std::option::Option<Url>,
+
     /// Whether the `notificationData` in answers carries whole phone numbers: `true` or `false`.
     #[arg(long, env = "NOTIFICATION_DATA_FULL_PHONE", default_value = "false")]
     pub notification_data_full_phone: PhoneDisplay,
@@ -87,6 +92,11 @@ pub struct Config {
     /// How many customers one person may have; nobody claims beyond it.
     #[arg(long, env = "CUSTOMERS_PER_PERSON_MAX", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub customers_per_person_max: u32,
+
+    /// After how many days without anything done with a customer its owner is reminded, and again after
+    /// as many; 0: never.
+    #[arg(long, env = "FOLLOW_UP_REMINDER_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(0..=365))]
+    pub follow_up_reminder_days: u32,
 
     /// How long entries of the notification centre are kept (`90d`).
     #[arg(long, env = "KEEP_NOTIFICATIONS", default_value = "90d", value_parser = humantime::parse_duration)]
@@ -118,8 +128,8 @@ pub struct Config {
     #[arg(long, env = "MIGRATE", default_value = "auto")]
     pub migrate: MigrateAtStart,
 
-    /// Whether this process does what is to be done at fixed times, such as moving leads by rule every
-    /// hour: `on` or `off`. Of all processes that do, one at a time does it; without any, nobody does.
+    /// Whether this process does what is to be done at fixed times, such as reports, reminders and
+    /// moving leads by rule: `on` or `off`. Of all processes that do, one at a time does it; without any, nobody does.
     #[arg(long, env = "SCHEDULER", default_value = "on")]
     pub scheduler: SchedulerUse,
 
@@ -225,9 +235,11 @@ impl Config {
             wecom_corpid: None,
             wecom_agentid: None,
             wecom_robot: RobotUse::Off,
+            crm_url: None,
             notification_data_full_phone: PhoneDisplay::Masked,
             trusted_proxies: TrustedProxies::default(),
             customers_per_person_max: 50,
+            follow_up_reminder_days: 7,
             keep_notifications: Duration::from_secs(90 * 24 * 60 * 60),
             sockets_per_user: 10,
             socket_ping: Duration::from_secs(30),
@@ -315,6 +327,20 @@ fn optional<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
         return Ok(None);
     }
     text.parse().map(Some)
+}
+
+fn web_address(text: &str) -> Result<Option<Url>, &'static str> {
+    const WANTED: &str = "an address that begins with https:// and has no ? and no # is wanted";
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(text.trim()).map_err(|_| WANTED)?;
+    let is_plain = url.query().is_none() && url.fragment().is_none();
+    if matches!(url.scheme(), "http" | "https") && is_plain {
+        Ok(Some(url))
+    } else {
+        Err(WANTED)
+    }
 }
 
 fn secret(text: &str) -> Result<SecretString, Infallible> {

@@ -80,6 +80,9 @@ pub(crate) enum Unauthenticated {
     /// nobody's business.
     #[error("登录已失效，请重新登录")]
     InvalidToken,
+    /// The same of a program's token.
+    #[error("服务令牌无效、已过期或已撤销")]
+    InvalidServiceToken,
     /// The login itself failed.
     #[error("用户名或密码错误")]
     WrongCredentials,

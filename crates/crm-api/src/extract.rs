@@ -15,10 +15,11 @@ use shared::domain::RequestId;
 use shared::operation_log::Actor;
 use url::form_urlencoded;
 
+use crate::auth::service_token::ServiceToken;
 use crate::auth::session::CurrentUser;
 use crate::auth::token::Claims;
 use crate::error::ApiError;
-use crate::idempotency::RepeatableRequest;
+use crate::idempotency::{KeyOwner, RepeatableRequest, Repeater};
 use crate::validation::unreadable;
 
 /// The largest body, in bytes, where the URL table says nothing else. A batch of a thousand ids has
@@ -53,6 +54,16 @@ impl Caller {
     }
 }
 
+impl Repeater for Caller {
+    fn owner(&self) -> KeyOwner {
+        KeyOwner::User(self.user.id.clone())
+    }
+
+    fn repeatable(&self) -> Option<&RepeatableRequest> {
+        self.repeatable.as_ref()
+    }
+}
+
 impl FromRequest for Caller {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
@@ -72,6 +83,59 @@ impl FromRequest for Caller {
                 "a handler wants the caller of a public endpoint".to_owned(),
             )),
         })
+    }
+}
+
+/// Who asks where programs may as well, and the rest of a [`Caller`].
+pub(crate) struct AnyCaller {
+    pub(crate) who: Who,
+    pub(crate) request_id: RequestId,
+    pub(crate) repeatable: Option<RepeatableRequest>,
+}
+
+/// A person or a program.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    User(CurrentUser),
+    Service(ServiceToken),
+}
+
+impl Repeater for AnyCaller {
+    fn owner(&self) -> KeyOwner {
+        match &self.who {
+            Who::User(user) => KeyOwner::User(user.id.clone()),
+            Who::Service(token) => KeyOwner::Service(token.id.clone()),
+        }
+    }
+
+    fn repeatable(&self) -> Option<&RepeatableRequest> {
+        self.repeatable.as_ref()
+    }
+}
+
+impl FromRequest for AnyCaller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let service = extensions.get::<ServiceToken>().cloned();
+        let request_id = extensions.get::<RequestId>().cloned();
+        let repeatable = extensions.get::<RepeatableRequest>().cloned();
+        drop(extensions);
+        if let (Some(service), Some(request_id)) = (service, request_id) {
+            return ready(Ok(Self {
+                who: Who::Service(service),
+                request_id,
+                repeatable,
+            }));
+        }
+        let caller = Caller::from_request(request, payload).into_inner();
+        ready(caller.map(|caller| Self {
+            who: Who::User(caller.user),
+            request_id: caller.request_id,
+            repeatable: caller.repeatable,
+        }))
     }
 }
 

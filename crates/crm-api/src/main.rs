@@ -1,35 +1,16 @@
-//! The HTTP service of the CRM.
+//! The HTTP service of the CRM, and its command line.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use crm_api::cli::{self, Cli, Command};
 use crm_api::{Config, Server};
 use shared::command_line::settings_of_this_process;
 use shared::telemetry::start_logging;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// The HTTP service of the CRM.
-#[derive(Parser)]
-#[command(name = "crm-api", version, about)]
-struct Cli {
-    /// What to do.
-    #[arg(value_enum, default_value_t = Command::Serve)]
-    command: Command,
-    #[command(flatten)]
-    config: Config,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Command {
-    /// Answer requests until SIGTERM or SIGINT.
-    Serve,
-    /// Bring the database schema up to date and end.
-    Migrate,
-}
 
 /// How long to wait, at the end, for what is still running on other threads: a connection that is
 /// being tried holds nothing worth keeping.
@@ -50,9 +31,10 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let done = runtime.block_on(async {
-        match cli.command {
+        match cli.command.unwrap_or(Command::Serve) {
             Command::Serve => serve(cli.config).await,
             Command::Migrate => migrate(&cli.config).await,
+            Command::ServiceToken(command) => cli::run_service_token(command, &cli.config).await,
         }
     });
     runtime.shutdown_timeout(THREADS_WAIT_MAX);

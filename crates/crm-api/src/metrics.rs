@@ -6,6 +6,7 @@ use prometheus::{
 };
 use shared::db::{Database, DbError};
 use shared::domain::{Channel, UtcTimestamp};
+use shared::notification::Kind;
 use shared::outbox::{self, Backlog, Status};
 use tokio::sync::Mutex;
 
@@ -16,6 +17,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: HistogramVec,
     assignments: IntCounterVec,
+    events: IntCounterVec,
     backlog: IntGaugeVec,
     oldest_due_age: Gauge,
     open_sockets: IntGauge,
@@ -48,6 +50,13 @@ impl Metrics {
             ),
             &["entrance", "result"],
         )?;
+        let events = IntCounterVec::new(
+            Opts::new(
+                "crm_api_events_total",
+                "Events that other modules have told of, by kind and result",
+            ),
+            &["kind", "result"],
+        )?;
         let backlog = IntGaugeVec::new(
             Opts::new(
                 "outbox_messages",
@@ -66,12 +75,14 @@ impl Metrics {
         registry.register(Box::new(open_sockets.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(assignments.clone()))?;
+        registry.register(Box::new(events.clone()))?;
         registry.register(Box::new(backlog.clone()))?;
         registry.register(Box::new(oldest_due_age.clone()))?;
         Ok(Self {
             registry,
             requests,
             assignments,
+            events,
             backlog,
             oldest_due_age,
             open_sockets,
@@ -113,6 +124,14 @@ impl Metrics {
     pub(crate) fn count_entered(&self) {
         self.assignments
             .with_label_values(&[Entrance::Create.as_str(), "assigned"])
+            .inc();
+    }
+
+    /// Another module has told of something; `None` is no kind.
+    pub(crate) fn count_event(&self, kind: Option<Kind>, result: EventResult) {
+        let kind = kind.map_or("unknown", Kind::as_str);
+        self.events
+            .with_label_values(&[kind, result.as_str()])
             .inc();
     }
 
@@ -161,6 +180,24 @@ impl Metrics {
             .oldest_due_at
             .map_or(Duration::ZERO, |due_at| now.since(due_at));
         self.oldest_due_age.set(age.as_secs_f64());
+    }
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventResult {
+    Accepted,
+    Duplicate,
+    Refused,
+}
+
+impl EventResult {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Refused => "refused",
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Ref, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, Content, ObjectBuilder, OpenApi as Description, RefOr, Required, ResponseBuilder,
 };
@@ -9,11 +9,11 @@ use utoipa::{Modify, OpenApi};
 use crate::envelope::{Envelope, ErrorBody};
 use crate::routes::{
     assignment, assignment_history, auth, bindings, customer_change, customer_freeze, customers,
-    follow_ups, health, imports, inbox_page, lead_transfer_insight, lead_transfer_records,
-    lead_transfer_rules, lead_transfer_runs, members, notification_routes, notification_settings,
-    notification_socket, notification_templates, notifications, operation_logs, outbox,
-    outbox_channels, outbox_insight, outbox_repair, public_pool, release, users, website_leads,
-    wecom,
+    events, follow_ups, health, imports, inbox_page, lead_transfer_insight, lead_transfer_records,
+    lead_transfer_rules, lead_transfer_runs, members, notification_previews, notification_routes,
+    notification_settings, notification_socket, notification_templates, notification_test_sends,
+    notifications, operation_logs, outbox, outbox_channels, outbox_insight, outbox_repair,
+    public_pool, release, schedules, users, website_leads, wecom,
 };
 
 /// The description of the API, as `/api-docs/openapi.json` gives it.
@@ -35,6 +35,7 @@ pub(crate) fn description() -> Description {
         health::figures,
         inbox_page::page,
         inbox_page::script,
+        inbox_page::settings_script,
         inbox_page::style,
         auth::login,
         auth::logout,
@@ -80,6 +81,7 @@ pub(crate) fn description() -> Description {
         lead_transfer_records::list,
         lead_transfer_records::statistics,
         lead_transfer_records::user_statistics,
+        schedules::list,
         public_pool::list,
         public_pool::statistics,
         public_pool::claim,
@@ -110,6 +112,11 @@ pub(crate) fn description() -> Description {
         notification_templates::show,
         notification_templates::put,
         notification_templates::history,
+        notification_previews::show,
+        notification_test_sends::send,
+        notification_test_sends::show,
+        events::send,
+        events::show,
         outbox::list,
         outbox::stats,
         outbox::show,
@@ -143,6 +150,13 @@ impl Modify for TokenScheme {
             "token",
             SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
         );
+        let mut of_programs = Http::new(HttpAuthScheme::Bearer);
+        of_programs.description = Some(
+            "A service token, `yzs_…`, made with `crm-api service-token create`; it opens the \
+             endpoints of its scopes and no others."
+                .to_owned(),
+        );
+        components.add_security_scheme("serviceToken", SecurityScheme::Http(of_programs));
     }
 }
 
@@ -172,11 +186,12 @@ impl Modify for FailureAnswers {
     }
 }
 
-/// Every changing request of a user may carry a key, except to these: docs/API.md says why.
+/// Every changing request of somebody may carry a key, except to these: docs/API.md says why.
 struct IdempotencyKeys;
 
 const WITHOUT_KEY: &[&str] = &[
     "/api/auth/logout",
+    "/api/notification-templates/{kind}/{channel}/preview",
     "/api/notifications/ws-ticket",
     "/api/outbox/repairs/{id}/undo",
 ];
@@ -203,9 +218,11 @@ impl Modify for IdempotencyKeys {
                 &mut item.patch,
                 &mut item.delete,
             ];
-            // What says itself how to show who one is, is public.
-            let by_users = changing.into_iter().flatten();
-            for operation in by_users.filter(|operation| operation.security.is_none()) {
+            let public = [SecurityRequirement::default()];
+            let by_somebody = changing.into_iter().flatten();
+            for operation in
+                by_somebody.filter(|operation| operation.security.as_deref() != Some(&public))
+            {
                 let parameters = operation.parameters.get_or_insert_default();
                 parameters.push(RefOr::T(key.clone()));
             }
@@ -255,6 +272,24 @@ mod tests {
             assert_eq!(
                 needs_none,
                 endpoint.access == Access::Public,
+                "{} {}: {}",
+                endpoint.method,
+                endpoint.path,
+                operation["security"]
+            );
+        }
+    }
+
+    #[test]
+    fn the_description_says_truly_where_a_service_token_will_do() {
+        let described = described();
+        for endpoint in url_table() {
+            let method = endpoint.method.as_str().to_lowercase();
+            let operation = &described["paths"][endpoint.path][method.as_str()];
+            let mut ways = operation["security"].as_array().into_iter().flatten();
+            assert_eq!(
+                ways.any(|way| way["serviceToken"].is_array()),
+                endpoint.access.scope().is_some(),
                 "{} {}: {}",
                 endpoint.method,
                 endpoint.path,

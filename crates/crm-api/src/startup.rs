@@ -31,12 +31,16 @@ use crate::auth::token::Tokens;
 use crate::auto_transfer::{self, Runner, Watch};
 use crate::config::{Config, MigrateAtStart, SchedulerUse, WorkerCount};
 use crate::error::ApiError;
+use crate::events::deposit_for_ever;
 use crate::extract::BODY_BYTES_MAX;
 use crate::idempotency::Fingerprints;
 use crate::imports::ImportRunner;
 use crate::metrics::Metrics;
+use crate::outward::Outward;
 use crate::push::{Hub, Limits, Roster, prune_for_ever};
-use crate::schedule::Scheduler;
+use crate::reminders::Reminder;
+use crate::reports::{Report, Reporter};
+use crate::schedule::{Schedule, Scheduler};
 use crate::state::{AppState, State};
 use crate::{openapi, request_frame, routes};
 
@@ -106,6 +110,7 @@ impl Server {
             telling,
             move |moved| counting.count_assignments(Entrance::AutoTransfer, moved),
         );
+        let schedules = schedules(&config, &database, &shared_clock, &runner);
         let roster = Roster::new(config.sockets_per_user.into());
         let hub = Hub::at_end_of_feed(database.clone(), Arc::clone(&roster)).await?;
         let state = web::Data::new(AppState {
@@ -115,18 +120,36 @@ impl Server {
             passwords,
             fingerprints: Fingerprints::new(&config.jwt_secret),
             telling,
+            outward: Outward::of(&config),
             imports: ImportRunner::on(Handle::current()),
             notification_data_phone: config.notification_data_full_phone,
             trusted_proxies: config.trusted_proxies.clone(),
             customers_per_person_max: config.customers_per_person_max,
             metrics,
             transfer_runner: runner.clone(),
+            schedules: schedules.clone(),
             roster: Arc::clone(&roster),
             socket_limits: Limits {
                 ping_every: config.socket_ping,
                 send_wait_max: config.socket_send_wait,
             },
         });
+        let mut tasks = vec![
+            tokio::spawn(hub.read_for_ever()),
+            tokio::spawn(prune_for_ever(
+                database.clone(),
+                Arc::clone(&shared_clock),
+                config.keep_notifications,
+            )),
+            tokio::spawn(keep_clock(database.clone(), clock)),
+        ];
+        if config.scheduler == SchedulerUse::On {
+            tasks.push(tokio::spawn(deposit_for_ever(
+                database.clone(),
+                Arc::clone(&shared_clock),
+                telling,
+            )));
+        }
         let address = listener.local_addr()?;
         let server = serve(listener, config.workers, state.clone())?;
         log::info!(
@@ -138,18 +161,11 @@ impl Server {
             handle: server.handle(),
             serving: tokio::spawn(server),
             roster,
-            tasks: vec![
-                tokio::spawn(hub.read_for_ever()),
-                tokio::spawn(prune_for_ever(
-                    database.clone(),
-                    Arc::clone(&shared_clock),
-                    config.keep_notifications,
-                )),
-                tokio::spawn(keep_clock(database.clone(), clock)),
-            ],
+            tasks,
             agenda: Agenda::begin(
                 runner,
                 Scheduler::new(database, shared_clock, config.time_zone),
+                schedules,
                 config.scheduler,
             ),
             state,
@@ -190,12 +206,16 @@ impl Server {
 }
 
 impl Agenda {
-    fn begin(runner: Runner, scheduler: Scheduler, use_of_it: SchedulerUse) -> Self {
+    fn begin(
+        runner: Runner,
+        scheduler: Scheduler,
+        schedules: Vec<Schedule>,
+        use_of_it: SchedulerUse,
+    ) -> Self {
         let stop_schedules = CancellationToken::new();
         let (watch, scheduling) = match use_of_it {
             SchedulerUse::Off => (Watch::OwnOrders, None),
             SchedulerUse::On => {
-                let schedules = vec![auto_transfer::schedule(&runner)];
                 let serving = scheduler.serve(schedules, stop_schedules.clone());
                 (Watch::All, Some(tokio::spawn(serving)))
             }
@@ -219,6 +239,28 @@ impl Agenda {
             }
         }
     }
+}
+
+/// What is done at fixed times.
+fn schedules(
+    config: &Config,
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+    runner: &Runner,
+) -> Vec<Schedule> {
+    let telling = Telling {
+        channels: config.channels(),
+        time_zone: config.time_zone,
+    };
+    let mut schedules = vec![auto_transfer::schedule(runner)];
+    let reporter = Reporter::new(database.clone(), Arc::clone(clock), telling);
+    schedules.extend(Report::ALL.map(|report| reporter.schedule(report)));
+    let days = config.follow_up_reminder_days;
+    if days > 0 {
+        let reminder = Reminder::new(database.clone(), Arc::clone(clock), telling, days);
+        schedules.push(reminder.schedule());
+    }
+    schedules
 }
 
 fn serve(

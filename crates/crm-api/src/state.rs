@@ -14,7 +14,9 @@ use crate::config::PhoneDisplay;
 use crate::idempotency::Fingerprints;
 use crate::imports::ImportRunner;
 use crate::metrics::Metrics;
+use crate::outward::Outward;
 use crate::push::{Limits, Roster};
+use crate::schedule::Schedule;
 
 /// What every handler may use.
 pub(crate) struct AppState {
@@ -25,6 +27,7 @@ pub(crate) struct AppState {
     pub(crate) passwords: Passwords,
     pub(crate) fingerprints: Fingerprints,
     pub(crate) telling: Telling,
+    pub(crate) outward: Outward,
     pub(crate) imports: ImportRunner,
     /// How phone numbers look in the `notificationData` of answers.
     pub(crate) notification_data_phone: PhoneDisplay,
@@ -34,6 +37,8 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<Metrics>,
     /// Does the runs of transfer rules that somebody orders.
     pub(crate) transfer_runner: Runner,
+    /// What is done at fixed times, by this process or another.
+    pub(crate) schedules: Vec<Schedule>,
     /// Who has sockets open in this process.
     pub(crate) roster: Arc<Roster>,
     pub(crate) socket_limits: Limits,

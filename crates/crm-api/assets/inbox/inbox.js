@@ -33,6 +33,7 @@
     "report.weekly": "工作周报",
     "report.monthly": "工作月报",
     "system.announcement": "系统公告",
+    "system.digest": "免打扰汇总",
   };
 
   const at = (id) => document.getElementById(id);
@@ -61,7 +62,7 @@
       leave(envelope.message);
       throw new LoggedOut(envelope.message);
     }
-    if (!envelope.success) throw new Error(envelope.message);
+    if (!envelope.success) throw Object.assign(new Error(envelope.message), { details: envelope.error?.details });
     return envelope.data;
   }
 
@@ -287,7 +288,19 @@
     page = 1;
     await load();
     connect();
+    turn();
   }
+
+  // The page has two sides, told apart by what stands after the # of its address.
+  function turn() {
+    const settings = location.hash === "#settings";
+    at("inbox-view").hidden = settings;
+    at("settings-view").hidden = !settings;
+    at("to-settings").hidden = settings;
+    if (settings) window.inbox.settings.open();
+  }
+  window.addEventListener("hashchange", () => { if (token) turn(); });
+  window.inbox = { call, element, LoggedOut, settings: null };
 
   function leave(reason) {
     token = null;
@@ -354,11 +367,14 @@
     at("kind").append(option);
   }
 
-  if (token) {
-    enter().catch((error) => {
-      if (!(error instanceof LoggedOut)) leave(error.message);
-    });
-  } else {
-    at("login").hidden = false;
-  }
+  // The other scripts of the page are there then.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (token) {
+      enter().catch((error) => {
+        if (!(error instanceof LoggedOut)) leave(error.message);
+      });
+    } else {
+      at("login").hidden = false;
+    }
+  });
 })();

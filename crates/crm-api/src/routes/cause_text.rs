@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use shared::domain::UtcTimestamp;
-use shared::outbox::{AHEAD_MAX, Cause};
+use shared::outbox::{AHEAD_MAX, Cause, Status};
 
 /// A cause in words, and what to do about it.
 pub(crate) struct CauseText {
@@ -72,6 +72,25 @@ fn text(cause: &Cause, zone: Tz) -> String {
         Cause::NoSubscription => "接收人的订阅次数已用完".to_owned(),
         Cause::RouteOff => "该类通知的渠道已关闭".to_owned(),
         Cause::NothingToDo { reason } => format!("无需发送{}", because(reason)),
+        Cause::InDigest {
+            digest,
+            status,
+            due_at,
+        } => {
+            let stands = match (status, due_at) {
+                (Status::Pending, Some(due_at)) => format!("等待发送（{}）", time(due_at)),
+                (Status::Pending, None) => "等待发送".to_owned(),
+                (Status::Sending, _) => "正在发送".to_owned(),
+                (Status::Sent, _) => "已发送".to_owned(),
+                (Status::Failed, _) => "发送失败".to_owned(),
+                (Status::Skipped, _) => "未发送".to_owned(),
+                (Status::Cancelled, _) => "已取消".to_owned(),
+            };
+            format!("已并入免打扰汇总 {digest}，该汇总{stands}")
+        }
+        Cause::Dissolved { reason } => {
+            format!("汇总未能发送，其中的消息改为逐条发送{}", because(reason))
+        }
         Cause::Superseded {
             message, reason, ..
         } => {
@@ -122,7 +141,14 @@ fn fix(cause: &Cause) -> Option<&'static str> {
         | Cause::BehindSameRecipient { .. }
         | Cause::RateLimited { .. }
         | Cause::RecipientLimited { .. }
+        | Cause::Dissolved { .. }
         | Cause::Superseded { .. } => None,
+        Cause::InDigest { status, .. } => match status {
+            Status::Pending | Status::Sending | Status::Sent => None,
+            Status::Failed | Status::Skipped | Status::Cancelled => {
+                Some("请查看该汇总的原因并将其重新排队，其中包含本条消息")
+            }
+        },
         Cause::LeftToAPerson { .. } => Some("请向接收人确认；如未收到，请重新排队，否则保留或取消"),
         Cause::PresumedSent { .. } => Some("请向接收人确认；如未收到，请另行通知"),
         Cause::RelaySilent { live_relays: 0, .. } | Cause::NoLiveRelay => {

@@ -30,6 +30,16 @@ pub(crate) async fn script() -> HttpResponse {
     )
 }
 
+/// The script of its settings.
+#[utoipa::path(get, path = "/inbox/settings.js", tag = "pages", security(()),
+    responses((status = 200, body = String, content_type = "text/javascript")))]
+pub(crate) async fn settings_script() -> HttpResponse {
+    file(
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/inbox/settings.js"),
+    )
+}
+
 /// Its looks.
 #[utoipa::path(get, path = "/inbox/inbox.css", tag = "pages", security(()),
     responses((status = 200, body = String, content_type = "text/css")))]

@@ -33,6 +33,9 @@ pub(crate) struct MessageFilter {
     request_id: Option<RequestId>,
     /// About this: `customer:<id>`.
     subject: Option<String>,
+    /// Told in this digest.
+    #[schema(value_type = Option<String>)]
+    digest_id: Option<OutboxMessageId>,
 }
 
 /// Which messages to list.
@@ -62,6 +65,9 @@ pub(crate) struct MessagesQuery {
     request_id: Option<RequestId>,
     /// About this: `customer:<id>`.
     subject: Option<String>,
+    /// Told in this digest.
+    #[param(value_type = Option<String>)]
+    digest_id: Option<OutboxMessageId>,
     /// Only messages made before this one: `nextBefore` of the page before.
     #[param(value_type = Option<String>)]
     before: Option<OutboxMessageId>,
@@ -86,6 +92,7 @@ impl MessageFilter {
             text: text("text", self.text, 100)?,
             request_id: self.request_id,
             subject: text("subject", self.subject, 128)?,
+            digest_id: self.digest_id,
             before: None,
         })
     }
@@ -106,6 +113,7 @@ impl MessagesQuery {
             text: self.text,
             request_id: self.request_id,
             subject: self.subject,
+            digest_id: self.digest_id,
         };
         Ok(ListFilter {
             before,

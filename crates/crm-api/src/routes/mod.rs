@@ -8,6 +8,7 @@ mod cause_text;
 pub(crate) mod customer_change;
 pub(crate) mod customer_freeze;
 pub(crate) mod customers;
+pub(crate) mod events;
 pub(crate) mod follow_ups;
 pub(crate) mod health;
 pub(crate) mod imports;
@@ -18,12 +19,15 @@ mod lead_transfer_rule_body;
 pub(crate) mod lead_transfer_rules;
 pub(crate) mod lead_transfer_runs;
 pub(crate) mod members;
+mod message_data;
 pub(crate) mod message_filter;
 pub(crate) mod named_customers;
+pub(crate) mod notification_previews;
 pub(crate) mod notification_routes;
 pub(crate) mod notification_settings;
 pub(crate) mod notification_socket;
 pub(crate) mod notification_templates;
+pub(crate) mod notification_test_sends;
 pub(crate) mod notifications;
 pub(crate) mod operation_logs;
 pub(crate) mod outbox;
@@ -32,6 +36,7 @@ pub(crate) mod outbox_insight;
 pub(crate) mod outbox_repair;
 pub(crate) mod public_pool;
 pub(crate) mod release;
+pub(crate) mod schedules;
 pub(crate) mod users;
 pub(crate) mod website_leads;
 pub(crate) mod wecom;
@@ -41,13 +46,15 @@ use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 
-use crate::access::Access::{self, AnyUser, Public, Socket};
+use crate::access::Access::{self, ActOr, AnyUser, AnyUserOr, Public, Socket};
 use crate::access::authorize;
 use crate::auth::policy::Act::{
     AssignCustomers, AssignFromPool, ClaimCustomers, CreateCustomers, DeleteCustomers, FollowUp,
     FreezeCustomers, ImportCustomers, ManageMembers, ManageRoutes, ManageTransferRules,
-    ManageUsers, ReadOperationLogs, ReadOutbox, ReleaseCustomers, RepairOutbox, RevokeMembers,
+    ManageUsers, ReadOperationLogs, ReadOutbox, ReadSchedules, ReleaseCustomers, RepairOutbox,
+    RevokeMembers, SendEvents,
 };
+use crate::auth::service_token::Scope;
 use crate::error::ApiError;
 use crate::extract::{BODY_BYTES_MAX, BodyLimit};
 
@@ -116,6 +123,7 @@ static URL_TABLE: &[Endpoint] = &[
 
     url(GET,    "/inbox",                                      Public,               || web::to(inbox_page::page)),
     url(GET,    "/inbox/inbox.js",                             Public,               || web::to(inbox_page::script)),
+    url(GET,    "/inbox/settings.js",                          Public,               || web::to(inbox_page::settings_script)),
     url(GET,    "/inbox/inbox.css",                            Public,               || web::to(inbox_page::style)),
 
     url(POST,   "/api/auth/login",                             Public,               || web::to(auth::login)),
@@ -173,6 +181,8 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/api/lead-transfer/user-statistics/{userId}", may(ManageTransferRules), || web::to(lead_transfer_records::user_statistics)),
     url(GET,    "/api/lead-transfer/explain/{customerId}",     may(ManageTransferRules), || web::to(lead_transfer_insight::explain)),
 
+    url(GET,    "/api/schedules",                              may(ReadSchedules),   || web::to(schedules::list)),
+
     url(GET,    "/api/imports/{id}",                           may(ImportCustomers), || web::to(imports::show)),
 
     url(GET,    "/api/members",                                AnyUser,              || web::to(members::list)),
@@ -199,6 +209,12 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/api/notification-templates/{kind}",          may(ManageRoutes),    || web::to(notification_templates::show)),
     url(PUT,    "/api/notification-templates/{kind}",          may(ManageRoutes),    || web::to(notification_templates::put)),
     url(GET,    "/api/notification-templates/{kind}/history",  may(ManageRoutes),    || web::to(notification_templates::history)),
+    url(POST,   "/api/notification-templates/{kind}/{channel}/preview", may(ManageRoutes), || web::to(notification_previews::show)),
+    url(POST,   "/api/notification-templates/{kind}/{channel}/test-send", may(ManageRoutes), || web::to(notification_test_sends::send)),
+    url(GET,    "/api/notification-test-sends/{id}",           may(ManageRoutes),    || web::to(notification_test_sends::show)),
+
+    url_taking(POST, "/api/events",                            ActOr(SendEvents, Scope::Events), events::EVENT_BYTES_MAX, || web::to(events::send)),
+    url(GET,    "/api/events/{id}",                            ActOr(SendEvents, Scope::Events), || web::to(events::show)),
 
     url(GET,    "/api/outbox",                                 may(ReadOutbox),      || web::to(outbox::list)),
     url(GET,    "/api/outbox/stats",                           may(ReadOutbox),      || web::to(outbox::stats)),
@@ -216,7 +232,7 @@ static URL_TABLE: &[Endpoint] = &[
     url(GET,    "/api/outbox/{id}/explain",                    may(ReadOutbox),      || web::to(outbox_insight::explain)),
     url(PATCH,  "/api/outbox/{id}/payload",                    may(RepairOutbox),    || web::to(outbox_repair::edit)),
 
-    url(POST,   "/api/wecom/process-queue",                    AnyUser,              || web::to(wecom::process_queue)),
+    url(POST,   "/api/wecom/process-queue",                    AnyUserOr(Scope::ProcessQueue),            || web::to(wecom::process_queue)),
 ];
 
 /// Builds the routing from the table.
@@ -314,6 +330,7 @@ mod tests {
                 "/metrics",
                 "/inbox",
                 "/inbox/inbox.js",
+                "/inbox/settings.js",
                 "/inbox/inbox.css",
                 "/api/auth/login",
                 "/api/customers/enums",

@@ -4,7 +4,9 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::domain::{Channel, RecipientId};
-use shared::notification::{self, Audience, Kind, MessageFormat, Route, RouteSettings};
+use shared::notification::{
+    self, Audience, FallbackProblem, Kind, MessageFormat, Route, RouteSettings,
+};
 use shared::operation_log::{self, LoggedOperation, Operation};
 use utoipa::ToSchema;
 use wechat::field::{FieldType, check};
@@ -42,6 +44,9 @@ pub(crate) struct RouteView {
     /// Who gets what is about nobody in particular.
     #[schema(value_type = Option<String>)]
     recipients: Option<RecipientId>,
+    /// The channel on which a user is told who cannot be reached on this one.
+    #[schema(value_type = Option<String>)]
+    fallback: Option<Channel>,
 }
 
 impl RouteView {
@@ -56,6 +61,7 @@ impl RouteView {
             fields: route.settings.fields,
             format: route.settings.format,
             recipients: route.settings.recipients,
+            fallback: route.settings.fallback,
         }
     }
 }
@@ -77,6 +83,9 @@ pub(crate) struct RouteBody {
     /// Who gets what is about nobody in particular (`member.registered`): `@all`, WeCom user ids
     /// joined by `|`, the name of a group.
     recipients: Option<String>,
+    /// The channel on which a user is told who cannot be reached on this one: no binding, no
+    /// subscription, refused, muted. Its own route waits for its turn then.
+    fallback: Option<String>,
 }
 
 /// All routes.
@@ -117,6 +126,8 @@ pub(crate) async fn put(
     let (actor, request_id) = (caller.actor(), caller.request_id.clone());
     state
         .change(&caller, move |transaction| {
+            notification::check_fallback(transaction, &route)?
+                .map_err(|problem| unfit_fallback(&problem))?;
             notification::put_route(transaction, &route, now)?;
             let operation = Operation {
                 action: "notification_route.put",
@@ -152,7 +163,8 @@ pub(crate) async fn history(
     Ok(envelope::ok("获取成功", changes))
 }
 
-fn checked(body: &RouteBody) -> Result<RouteSettings, ApiError> {
+/// What a body says, if a route can be so.
+pub(super) fn checked(body: &RouteBody) -> Result<RouteSettings, ApiError> {
     const FIELDS_MAX: usize = 20;
     if body.fields.len() > FIELDS_MAX {
         return Err(ApiError::invalid(
@@ -172,6 +184,7 @@ fn checked(body: &RouteBody) -> Result<RouteSettings, ApiError> {
         fields,
         format: format(body)?,
         recipients: recipients(body)?,
+        fallback: fallback(body)?,
     })
 }
 
@@ -198,6 +211,49 @@ fn recipients(body: &RouteBody) -> Result<Option<RecipientId>, ApiError> {
     parsed.map_err(|_| ApiError::invalid("recipients", "接收人不能有空格或控制字符"))
 }
 
+fn fallback(body: &RouteBody) -> Result<Option<Channel>, ApiError> {
+    let Some(channel) = body.fallback.as_deref().filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let parsed = channel.parse().map(Some);
+    parsed.map_err(|_| {
+        let known: Vec<&str> = Channel::ALL.iter().map(|known| known.as_str()).collect();
+        refused_fallback(format!("后备渠道不存在，可用：{}", known.join("、")))
+    })
+}
+
+fn refused_fallback(message: String) -> ApiError {
+    ApiError::Unprocessable {
+        message,
+        details: Some(json!({ "field": "fallback" })),
+    }
+}
+
+fn unfit_fallback(problem: &FallbackProblem) -> ApiError {
+    refused_fallback(match problem {
+        FallbackProblem::Itself => "后备渠道不能是该渠道本身".to_owned(),
+        FallbackProblem::NamedRecipients(_) => {
+            "会员通知按渠道指定接收人，不能设置后备渠道".to_owned()
+        }
+        FallbackProblem::Group(channel) => {
+            format!("{channel} 发送到群而不是个人，不能设置或用作后备渠道")
+        }
+        FallbackProblem::NoAssignment(_) => {
+            "云函数只发送客户分配类通知，不能用作此类通知的后备渠道".to_owned()
+        }
+        FallbackProblem::NoRoute(channel) => {
+            format!("此类通知在 {channel} 上还没有设置，请先保存该渠道")
+        }
+        FallbackProblem::TakenBy(channel) => {
+            format!("该渠道已是 {channel} 的后备渠道，请先在 {channel} 上清除")
+        }
+        FallbackProblem::Circle(way) => {
+            let way: Vec<&str> = way.iter().map(|channel| channel.as_str()).collect();
+            format!("后备渠道不能循环：{}", way.join(" → "))
+        }
+    })
+}
+
 /// Whether it is known who gets what goes out on the route.
 fn check_recipients(route: &Route) -> Result<(), ApiError> {
     let RouteSettings {
@@ -222,7 +278,7 @@ fn check_recipients(route: &Route) -> Result<(), ApiError> {
 }
 
 /// Whether the channel has these fields, and the kind the data that they show.
-fn check_texts(route: &Route) -> Result<(), ApiError> {
+pub(super) fn check_texts(route: &Route) -> Result<(), ApiError> {
     for (name, text) in &route.settings.fields {
         let field = format!("fields.{name}");
         check_field(route.channel, &field, name, text)?;

@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::domain::Channel;
 use shared::notification::{
-    self, HighPriority, Kind, PreferenceProblem, Preferences, QuietWindow, catalogue_entry,
+    self, Audience, HighPriority, Kind, PreferenceProblem, Preferences, QuietWindow,
+    catalogue_entry,
 };
 use utoipa::ToSchema;
 
@@ -36,8 +37,91 @@ pub(crate) struct SettingsView {
     /// What cannot be muted.
     #[schema(value_type = Vec<String>)]
     mandatory_kinds: Vec<Kind>,
+    /// What there is to be told of, module by module.
+    kinds: Vec<KindView>,
+    /// The channels that reach somebody in person.
+    channels: Vec<ChannelView>,
     /// The zone of the windows' times.
     time_zone: String,
+}
+
+/// Something that somebody can be told of.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KindView {
+    #[schema(value_type = String)]
+    kind: Kind,
+    title: &'static str,
+    /// What it belongs to: `客户`, `线索`, `报表` …
+    module: &'static str,
+    /// Why it cannot be muted; null if it can.
+    mandatory_because: Option<&'static str>,
+}
+
+/// A channel that reaches somebody in person.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChannelView {
+    /// `wechat_subscribe`, `wechat_cloud`, `wecom_app`.
+    #[schema(value_type = String)]
+    channel: Channel,
+    title: &'static str,
+    /// Whether this installation has it.
+    configured: bool,
+}
+
+impl KindView {
+    fn all() -> Vec<Self> {
+        let to_staff = |kind: &&Kind| kind.audience() == Audience::Staff;
+        let kinds = Kind::ALL.iter().filter(to_staff);
+        kinds.map(|kind| Self::of(*kind)).collect()
+    }
+
+    fn of(kind: Kind) -> Self {
+        let because = match kind {
+            Kind::SystemAnnouncement => "系统公告发给所有人",
+            _ => "新客户需要及时跟进",
+        };
+        Self {
+            kind,
+            title: catalogue_entry(kind).title,
+            module: module_of(kind),
+            mandatory_because: kind.is_mandatory().then_some(because),
+        }
+    }
+}
+
+/// What a kind belongs to, by the first word of its name.
+fn module_of(kind: Kind) -> &'static str {
+    match kind.as_str().split('.').next() {
+        Some("customer") => "客户",
+        Some("lead") => "线索",
+        Some("resume") => "简历",
+        Some("contract") => "合同",
+        Some("report") => "报表",
+        Some("member") => "会员",
+        _ => "系统",
+    }
+}
+
+impl ChannelView {
+    fn all(state: &State) -> Vec<Self> {
+        let titled = Channel::ALL.iter().filter_map(|channel| {
+            let title = match channel {
+                Channel::WechatSubscribe => "微信小程序订阅消息",
+                Channel::WechatCloud => "微信小程序（云函数）",
+                Channel::WecomApp => "企业微信应用",
+                // It speaks to a group, whoever is in it.
+                Channel::WecomRobot => return None,
+            };
+            Some(Self {
+                channel: *channel,
+                title,
+                configured: state.telling.channels.contains(*channel),
+            })
+        });
+        titled.collect()
+    }
 }
 
 impl SettingsView {
@@ -49,6 +133,8 @@ impl SettingsView {
             quiet_windows: preferences.quiet_windows,
             high_priority_breaks_through: preferences.high_priority == HighPriority::BreaksThrough,
             mandatory_kinds: kinds.filter(|kind| kind.is_mandatory()).collect(),
+            kinds: KindView::all(),
+            channels: ChannelView::all(state),
             time_zone: state.telling.time_zone.name().to_owned(),
         }
     }
@@ -142,20 +228,31 @@ fn checked(body: SettingsBody) -> Result<Preferences, ApiError> {
 }
 
 fn refusal(problem: PreferenceProblem) -> ApiError {
-    const WINDOWS: &str = "quietWindows";
+    let of_window = |window: usize| format!("quietWindows[{window}]");
     let (field, message) = match problem {
         PreferenceProblem::Mandatory(kind) => {
             let title = catalogue_entry(kind).title;
-            ("mutedKinds", format!("“{title}”（{kind}）不能屏蔽"))
+            (
+                "mutedKinds".to_owned(),
+                format!("“{title}”（{kind}）不能屏蔽"),
+            )
         }
-        PreferenceProblem::NoDay => (
-            WINDOWS,
+        PreferenceProblem::NoDay { window } => (
+            of_window(window),
             "免打扰时段必须选择星期，1 为星期一，7 为星期日".to_owned(),
         ),
-        PreferenceProblem::NoLength => (WINDOWS, "免打扰时段的开始和结束时间不能相同".to_owned()),
-        PreferenceProblem::Overlap => (WINDOWS, "免打扰时段之间不能重叠".to_owned()),
+        PreferenceProblem::NoLength { window } => (
+            of_window(window),
+            "免打扰时段的开始和结束时间不能相同".to_owned(),
+        ),
+        PreferenceProblem::Overlap { window, .. } => {
+            (of_window(window), "免打扰时段之间不能重叠".to_owned())
+        }
     };
-    let details: Value = json!({ "field": field });
+    let mut details = json!({ "field": field });
+    if let PreferenceProblem::Overlap { other, .. } = problem {
+        details["overlapsWith"] = json!(of_window(other));
+    }
     ApiError::Unprocessable {
         message,
         details: Some(details),

@@ -202,7 +202,7 @@ pub(crate) async fn history(
     Ok(envelope::ok("获取成功", edits))
 }
 
-fn kind_in_path(text: &str) -> Result<Kind, ApiError> {
+pub(super) fn kind_in_path(text: &str) -> Result<Kind, ApiError> {
     text.parse().map_err(|_| no_such_kind())
 }
 
@@ -210,7 +210,8 @@ fn no_such_kind() -> ApiError {
     ApiError::NotFound("通知类型不存在".to_owned())
 }
 
-fn checked(kind: Kind, body: &TemplateBody) -> Result<TemplateEdits, ApiError> {
+/// What a body says, if the template of the kind can be so.
+pub(super) fn checked(kind: Kind, body: &TemplateBody) -> Result<TemplateEdits, ApiError> {
     const TITLE_CHARACTERS_MAX: usize = 64;
     const CONTENT_CHARACTERS_MAX: usize = 1_000;
     const LINK_CHARACTERS_MAX: usize = 256;

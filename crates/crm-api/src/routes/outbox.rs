@@ -6,7 +6,7 @@ use shared::domain::{
     mask_phones,
 };
 use shared::operation_log::{self, LoggedOperation};
-use shared::outbox::{self, Attempt, Hold, Message, Priority, Relay, Status};
+use shared::outbox::{self, Attempt, FallbackChannels, Hold, Message, Priority, Relay, Status};
 use utoipa::ToSchema;
 
 use super::message_filter::MessagesQuery;
@@ -64,6 +64,21 @@ pub(crate) struct MessageView {
     /// The message that took its place.
     #[schema(value_type = Option<String>)]
     superseded_by: Option<OutboxMessageId>,
+    /// The channels on which it goes on, one after the other, if its recipient cannot be reached.
+    #[schema(value_type = Vec<String>)]
+    fallbacks: Vec<Channel>,
+    /// The message that it took over from.
+    #[schema(value_type = Option<String>)]
+    fallback_of: Option<OutboxMessageId>,
+    /// The message that took over from it.
+    #[schema(value_type = Option<String>)]
+    fell_back_to: Option<OutboxMessageId>,
+    /// Until when it waits because its recipient does not want to be disturbed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    quiet_until: Option<UtcTimestamp>,
+    /// The digest that tells of it in its place.
+    #[schema(value_type = Option<String>)]
+    digest_id: Option<OutboxMessageId>,
 }
 
 impl From<Message> for MessageView {
@@ -96,6 +111,15 @@ impl From<Message> for MessageView {
             delivered_at: message.delivered_at,
             delivery_error: message.delivery_error,
             superseded_by: message.superseded_by,
+            fallbacks: message
+                .fallbacks
+                .iter()
+                .flat_map(FallbackChannels::iter)
+                .collect(),
+            fallback_of: message.fallback_of,
+            fell_back_to: message.fell_back_to,
+            quiet_until: message.quiet_until,
+            digest_id: message.digest_id,
         }
     }
 }

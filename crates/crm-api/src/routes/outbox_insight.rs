@@ -4,7 +4,7 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use shared::domain::{Channel, OutboxMessageId, RelayName, UtcTimestamp};
-use shared::outbox::{self, FailureLine, Life, RelayLoad, Status, StuckGroup};
+use shared::outbox::{self, FailureLine, Life, LinkedMessage, RelayLoad, Status, StuckGroup};
 use utoipa::{IntoParams, ToSchema};
 
 use super::cause_text::{CauseText, cause_text};
@@ -30,6 +30,34 @@ pub(crate) struct ExplanationView {
     expected_at: Option<UtcTimestamp>,
     /// What to do, if anything.
     fix: Option<&'static str>,
+    /// The message that took over from it, on another channel.
+    fell_back_to: Option<LinkedMessageView>,
+    /// The message that it took over from.
+    fallback_of: Option<LinkedMessageView>,
+}
+
+/// Another message that has to do with one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LinkedMessageView {
+    #[schema(value_type = String)]
+    id: OutboxMessageId,
+    /// Empty if it was deleted since.
+    #[schema(value_type = Option<String>)]
+    channel: Option<Channel>,
+    /// Empty if it was deleted since.
+    #[schema(value_type = Option<String>)]
+    status: Option<Status>,
+}
+
+impl From<LinkedMessage> for LinkedMessageView {
+    fn from(linked: LinkedMessage) -> Self {
+        Self {
+            id: linked.id,
+            channel: linked.channel,
+            status: linked.status,
+        }
+    }
 }
 
 /// Messages that should have moved and have not, for one cause on one channel.
@@ -78,6 +106,8 @@ pub(crate) struct FailureView {
     last_hour: i64,
     last_day: i64,
     last_week: i64,
+    /// How many of the last 7 days went on to another channel.
+    last_week_fell_back: i64,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_at: Option<UtcTimestamp>,
     /// What went wrong with one of them.
@@ -117,14 +147,25 @@ pub(crate) async fn explain(state: State, id: web::Path<String>) -> Result<HttpR
         .run(move |connection| outbox::explain(connection, &id, now))
         .await?
         .ok_or_else(|| ApiError::NotFound(NO_SUCH_MESSAGE.to_owned()))?;
-    let CauseText { text, fix } = cause_text(&explanation.cause, state.telling.time_zone);
+    let CauseText { mut text, fix } = cause_text(&explanation.cause, state.telling.time_zone);
+    if let Some(other) = &explanation.fallback_of {
+        text.push_str(&format!("；接替消息 {}", other.id));
+    }
+    if let Some(other) = &explanation.fell_back_to {
+        let channel = other.channel.map(|channel| format!("由 {channel} "));
+        let channel = channel.unwrap_or_default();
+        text.push_str(&format!("；已改{channel}发送：{}", other.id));
+    }
     let view = ExplanationView {
         id: explanation.id,
         status: explanation.status,
         cause: serde_json::json!(explanation.cause),
         text,
         expected_at: explanation.expected_at,
-        fix,
+        // Nothing is to be done in one language that is not in the other.
+        fix: fix.filter(|_| explanation.fix.is_some()),
+        fell_back_to: explanation.fell_back_to.map(Into::into),
+        fallback_of: explanation.fallback_of.map(Into::into),
     };
     Ok(envelope::ok("获取成功", view))
 }
@@ -188,6 +229,7 @@ pub(crate) async fn failures(state: State) -> Result<HttpResponse, ApiError> {
             last_hour: line.last_hour,
             last_day: line.last_day,
             last_week: line.last_week,
+            last_week_fell_back: line.last_week_fell_back,
             last_at: line.last_at,
             example: line.example,
         })

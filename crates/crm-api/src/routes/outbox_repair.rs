@@ -61,6 +61,9 @@ pub(crate) struct RepairView {
     repair_id: RepairId,
     /// How many messages were changed.
     changed: usize,
+    /// How many of them had gone on to another channel: requeued, they tell their recipients again.
+    /// Those that a filter names are passed over.
+    fell_back: usize,
     /// Until when.
     #[schema(value_type = String, format = DateTime)]
     undoable_until: UtcTimestamp,
@@ -220,10 +223,11 @@ async fn repair_chosen(
     state
         .change(caller, move |transaction| {
             let repaired = outbox::repair(transaction, &order, &ids, now)?;
-            let changed = repaired.messages.len();
+            let (changed, fell_back) = (repaired.messages.len(), repaired.fell_back());
             let view = RepairView {
                 repair_id: repaired.repair,
                 changed,
+                fell_back,
                 undoable_until: now.after(UNDO_WINDOW),
             };
             Answer::ok(told(changed), view)
@@ -252,6 +256,7 @@ async fn repair_matching(
             let view = RepairView {
                 repair_id: run.id().clone(),
                 changed: run.changed(),
+                fell_back: 0,
                 undoable_until: now.after(UNDO_WINDOW),
             };
             Answer::ok(told(run.changed()), view)
@@ -315,6 +320,13 @@ impl From<RepairError> for ApiError {
             } => Self::Conflict(format!(
                 "消息 {id} 的状态为 {status}，不能{}",
                 in_chinese(act)
+            )),
+            RepairError::InDigest { id, digest, act } => Self::Conflict(format!(
+                "消息 {id} 已并入免打扰汇总 {digest}，请对该汇总{}",
+                in_chinese(act)
+            )),
+            RepairError::EditOfDigest(id) => Self::Conflict(format!(
+                "消息 {id} 是免打扰汇总，内容由其中的消息生成，不能修改；可直接重新排队"
             )),
             RepairError::Busy(id) => {
                 Self::Conflict(format!("消息 {id} 正在被他人修改，请稍后重试"))

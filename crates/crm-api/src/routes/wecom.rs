@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::change::Answer;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
-use crate::extract::Caller;
+use crate::extract::AnyCaller;
 use crate::state::State;
 
 /// How the queue stands at the moment.
@@ -46,8 +46,12 @@ impl QueueStatistics {
 
 /// Makes the relays look for due messages at once, and tells how the WeCom queue stands.
 #[utoipa::path(post, path = "/api/wecom/process-queue", tag = "wecom",
+    security(("token" = []), ("serviceToken" = [])),
     responses((status = 200, body = Envelope<QueueView>)))]
-pub(crate) async fn process_queue(state: State, caller: Caller) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn process_queue(
+    state: State,
+    caller: AnyCaller,
+) -> Result<HttpResponse, ApiError> {
     let now = state.now();
     state
         .change(&caller, move |transaction| {

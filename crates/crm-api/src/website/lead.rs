@@ -5,7 +5,7 @@ use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
 use shared::domain::{
     AssignmentId, CustomerId, Phone, RequestId, UserId, UtcTimestamp, mask_phones,
 };
-use shared::notification::{Kind, Notice, Reach, notify};
+use shared::notification::{Kind, Notice, Reach, Terms, notify};
 use shared::operation_log::{self, Actor, Operation};
 
 use crate::assignment::{Entrance, Telling};
@@ -212,6 +212,7 @@ fn came_again(
         data,
         subject: Some(subject_of(id)),
         reach: Reach::AllChannels,
+        terms: Terms::default(),
         request_id: Some(request_id.clone()),
     };
     notify(transaction, &notice, telling.channels, now)
