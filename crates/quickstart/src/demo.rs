@@ -27,11 +27,12 @@ const LEADS: [(&str, &str, &str, &str); 5] = [
     ("吴女士", "13800138005", "官网", "月嫂"),
 ];
 
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     "customer.assigned",
     "customer.batch_assigned",
     "customer.assigned_from_pool",
     "customer.transferred_away",
+    "system.digest",
 ];
 
 /// How long the first delivery may take before something must be wrong.
