@@ -36,6 +36,7 @@ pub fn new_message(
         due_at: now,
         expires_at: None,
         request_id: None,
+        fallbacks: None,
     }
 }
 

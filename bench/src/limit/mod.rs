@@ -3,3 +3,4 @@
 pub mod assignment;
 pub mod listener;
 pub mod raw_loop;
+pub mod transfer;

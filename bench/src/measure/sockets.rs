@@ -8,7 +8,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use shared::db::DatabaseUrl;
 use shared::domain::{ChannelSet, UserId};
-use shared::notification::{Kind, Notice, Reach, notify_all};
+use shared::notification::{Kind, Notice, Reach, Terms, notify_all};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -237,6 +237,7 @@ async fn tell(stage: &Stage, users: Vec<UserId>) -> anyhow::Result<()> {
         data,
         subject: None,
         reach: Reach::InboxOnly,
+        terms: Terms::default(),
         request_id: None,
     };
     let now = stage.now();

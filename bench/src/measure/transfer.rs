@@ -13,7 +13,8 @@ use shared::domain::{AssignmentId, CustomerId, TransferRuleId, UserId, UtcTimest
 use tokio::task::JoinHandle;
 
 use crate::arguments;
-use crate::figures::{Durations, per_second, show_duration, show_rate};
+use crate::figures::{Durations, per_second, ratio, show_duration, show_rate, show_ratio};
+use crate::limit;
 use crate::message::APPID;
 use crate::meter::{self, Meter};
 use crate::program::{Program, free_address};
@@ -60,7 +61,7 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Transfer) -> 
     let meter = Meter::start(&stage, &[])?;
     // It makes up at once for the hour that was missed.
     let programs = [Program::start("crm-api", &flags, stage.folder())?];
-    let asking = ask(stage.database().clone(), leads);
+    let asking = ask(stage.database().clone(), leads.clone());
     let ended = until_over(stage.database())
         .await
         .with_context(|| programs[0].last_words())?;
@@ -81,21 +82,26 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Transfer) -> 
         history == 2 * i64::try_from(arguments.leads)?,
         "{history} lines of history: a lead has moved twice"
     );
+    let by_hand = by_hand(&stage, &leads).await?;
     say(&stage.describe()?);
     say(&format!(
         "{} leads, {} rules of {SOURCES} people who give and {TARGETS} who get; {notices} people told, {messages} messages",
         arguments.leads, arguments.rules
     ));
     let time = ended.finished_at.since(ended.began_at);
+    let (ours, limit) = (per_second(moved, time), per_second(moved, by_hand));
     table::print(
         ["lead transfer", "leads", "time", "rate"],
-        [[
-            "the run".to_owned(),
-            moved.to_string(),
-            show_duration(time),
-            show_rate(per_second(moved, time)),
-        ]],
+        [
+            ("the run", time, ours),
+            ("its rows, by hand", by_hand, limit),
+        ]
+        .map(|(name, time, rate)| {
+            let [time, rate] = [show_duration(time), show_rate(rate)];
+            [name.to_owned(), moved.to_string(), time, rate]
+        }),
     );
+    say(&format!("ratio {}", show_ratio(ratio(ours, limit))));
     table::print(
         [
             "whoever changes one of the leads meanwhile",
@@ -114,6 +120,33 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Transfer) -> 
     );
     meter::print_for(&used, moved);
     Ok(())
+}
+
+/// How long it takes to write the same rows by hand, once more for the same leads.
+async fn by_hand(stage: &Stage, leads: &[CustomerId]) -> anyhow::Result<Duration> {
+    let tables = [
+        "customers",
+        "assignments",
+        "operation_logs",
+        "lead_transfer_records",
+    ];
+    let begin = if stage.url().is_embedded() {
+        "BEGIN IMMEDIATE"
+    } else {
+        let vacuum = tables.map(|table| format!("VACUUM (ANALYZE) {table}"));
+        stage.execute(vacuum.to_vec()).await?;
+        "BEGIN"
+    };
+    stage.settle().await?;
+    let people: Vec<UserId> = stage.people().iter().map(|one| one.id.clone()).collect();
+    let transactions = limit::transfer::transactions(leads, &people, stage.now(), begin);
+    let asking = ask(stage.database().clone(), leads.to_vec());
+    let began_at = Instant::now();
+    stage.execute(transactions).await?;
+    let time = began_at.elapsed();
+    asking.abort_asking();
+    asking.waited().await?;
+    Ok(time)
 }
 
 /// Leads with their owners and one line of history each, and rules that want them.
