@@ -1,5 +1,6 @@
 //! What the API writes stands the operators' audit, and what is missing is found.
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::json;
 use shared::clock::{Clock, SystemClock};
@@ -18,6 +19,7 @@ on_each_database!(
     what_was_told_of_deleted_customers_stands_it_too,
     what_is_missing_is_found_and_named,
     what_cannot_be_told_is_a_note,
+    of_channels_that_take_over_from_each_other_one_is_enough,
 );
 
 async fn report(database: &TestDatabase) -> AuditReport {
@@ -216,4 +218,48 @@ async fn set_route(database: &TestDatabase, enabled: bool, updated_at: UtcTimest
             Ok(())
         })
         .await;
+}
+
+async fn of_channels_that_take_over_from_each_other_one_is_enough(database: &TestDatabase) {
+    let office = Office::open(database).await;
+    let lead = database.lead("王女士", "13800138999", &office.zhang).await;
+    office
+        .assign(&office.zhang, &lead, &office.wang)
+        .await
+        .data();
+    let chain = |database: &TestDatabase| {
+        let sql = "UPDATE notification_routes SET fallback = 'wechat_cloud' \
+                   WHERE channel = 'wechat_subscribe'";
+        database.connection().batch_execute(sql).unwrap();
+    };
+    chain(database);
+    office.assign(&office.zhang, &lead, &office.li).await.data();
+    let audited = report(database).await;
+    assert_eq!((audited.findings, audited.notes.len()), (vec![], 0));
+    let before = audited.messages;
+
+    // One of them goes on: it is no message of its own, and the one it took over from is there.
+    let go_on = "INSERT INTO outbox_messages (id, kind, channel, recipient_id, payload, status, priority, \
+                 attempts_max, due_at, created_at, fallback_of) \
+                 SELECT 'later', kind, 'wechat_cloud', recipient_id, payload, 'pending', priority, \
+                 attempts_max, due_at, created_at, id FROM outbox_messages \
+                 WHERE kind = 'customer.assigned' ORDER BY id DESC LIMIT 1";
+    database.connection().batch_execute(go_on).unwrap();
+    let audited = report(database).await;
+    assert_eq!((audited.findings, audited.messages), (vec![], before));
+
+    let lose = "DELETE FROM outbox_messages WHERE kind = 'customer.assigned' AND fallback_of IS NULL \
+                AND channel = 'wechat_subscribe'";
+    database.connection().batch_execute(lose).unwrap();
+    let missing: Vec<Channel> = report(database)
+        .await
+        .findings
+        .into_iter()
+        .filter_map(|finding| match finding {
+            Finding::MissingMessage { channel, .. } => Some(channel),
+            _ => None,
+        })
+        .collect();
+    // Of the first assignment there is one on the other channel, which was no fallback then.
+    assert_eq!(missing, [Channel::WechatSubscribe]);
 }

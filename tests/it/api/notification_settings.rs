@@ -19,16 +19,51 @@ fn nothing_said() -> Value {
         "highPriorityBreaksThrough": false,
         "mandatoryKinds": [
             "customer.assigned", "customer.batch_assigned", "customer.assigned_from_pool",
-            "lead.auto_transfer_in", "system.announcement"
+            "lead.auto_transfer_in", "system.announcement", "system.digest"
         ],
         "timeZone": "Asia/Shanghai",
     })
 }
 
+/// Takes the names of kinds and channels out of somebody's settings: they are the same for all.
+fn names_taken(settings: &mut Value) -> Value {
+    let settings = settings.as_object_mut().unwrap();
+    let mut take = |name: &str| settings.remove(name).unwrap();
+    json!({ "kinds": take("kinds"), "channels": take("channels") })
+}
+
 async fn nobody_who_has_said_nothing_is_spared_anything(database: &TestDatabase) {
     let office = Office::open(database).await;
-    let settings = office.api.get(&office.li, PATH).await.data();
+    let mut settings = office.api.get(&office.li, PATH).await.data();
+    let named = names_taken(&mut settings);
     assert_eq!(settings, nothing_said());
+    let kinds = named["kinds"].as_array().unwrap();
+    let of = |kind: &str| kinds.iter().find(|one| one["kind"] == kind).unwrap();
+    assert_eq!(
+        of("report.weekly"),
+        &json!({ "kind": "report.weekly", "title": "本周工作周报", "module": "报表", "mandatoryBecause": null })
+    );
+    assert_eq!(
+        of("customer.assigned")["mandatoryBecause"],
+        "新客户需要及时跟进"
+    );
+    assert!(
+        kinds.iter().all(|one| one["kind"] != "member.registered"),
+        "nobody gets it in person"
+    );
+    let channels = named["channels"].as_array().unwrap();
+    let configured: Vec<(&Value, &Value)> = channels
+        .iter()
+        .map(|one| (&one["channel"], &one["configured"]))
+        .collect();
+    assert_eq!(
+        configured,
+        [
+            (&json!("wechat_subscribe"), &json!(true)),
+            (&json!("wechat_cloud"), &json!(true)),
+            (&json!("wecom_app"), &json!(false)),
+        ]
+    );
 }
 
 async fn what_somebody_says_is_kept_for_them_alone(database: &TestDatabase) {
@@ -48,13 +83,18 @@ async fn what_somebody_says_is_kept_for_them_alone(database: &TestDatabase) {
     for (field, value) in body.as_object().unwrap() {
         expected[field] = value.clone();
     }
-    assert_eq!(answer.data(), expected);
-    let stored = office.api.get(&office.li, PATH).await.data();
+    let mut said = answer.data();
+    names_taken(&mut said);
+    assert_eq!(said, expected);
+    let mut stored = office.api.get(&office.li, PATH).await.data();
+    names_taken(&mut stored);
     assert_eq!(stored, expected);
-    let of_another = office.api.get(&office.wang, PATH).await.data();
+    let mut of_another = office.api.get(&office.wang, PATH).await.data();
+    names_taken(&mut of_another);
     assert_eq!(of_another, nothing_said());
 
-    let reset = office.api.put(&office.li, PATH, &json!({})).await.data();
+    let mut reset = office.api.put(&office.li, PATH, &json!({})).await.data();
+    names_taken(&mut reset);
     assert_eq!(reset, nothing_said());
 }
 
@@ -123,6 +163,18 @@ async fn what_cannot_be_wished_is_refused_by_name(database: &TestDatabase) {
     ] {
         let answer = office.api.put(&office.li, PATH, &body).await;
         assert_eq!(answer.said(), (status, message), "{body}");
+        if status == 422 && body["mutedKinds"].is_null() {
+            let windows = body["quietWindows"].as_array().unwrap().len();
+            let details = &answer.body["error"]["details"];
+            let field = format!("quietWindows[{}]", windows - 1);
+            assert_eq!(details["field"], field, "{body}");
+            let other = if windows == 2 {
+                json!("quietWindows[0]")
+            } else {
+                Value::Null
+            };
+            assert_eq!(details["overlapsWith"], other, "{body}");
+        }
     }
     database.assert_unchanged_since(&before).await;
 }

@@ -46,6 +46,8 @@ async fn a_message_is_explained_in_chinese(database: &TestDatabase) {
             "text": "没有正在运行的发送程序",
             "expectedAt": null,
             "fix": "请启动发送程序 outbox-relay",
+            "fellBackTo": null,
+            "fallbackOf": null,
         })
     );
     database.register(&relay("worker"), soon()).await;
@@ -97,6 +99,7 @@ async fn failures_are_counted(database: &TestDatabase) {
             "lastHour": 1,
             "lastDay": 1,
             "lastWeek": 1,
+            "lastWeekFellBack": 0,
             "lastAt": json!(due),
             "example": "reach max api daily quota limit",
         }])

@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crm_api::auth::service_token::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SystemClock};
 use shared::domain::OutboxMessageId;
-use shared::outbox::Wish;
+use shared::outbox::{NewMessage, TEST_SEND, Wish};
 use wechat_sandbox::DEMO_APPID;
 
 use super::Office;
 use super::import::{send_file, until_finished};
-use crate::harness::{Answer, PASSWORD, Session, TestApi, TestDatabase, on_each_database};
+use crate::harness::{Answer, PASSWORD, Session, TestApi, TestDatabase, message, on_each_database};
 
 on_each_database!(
     everybody_gets_exactly_what_their_role_allows,
+    a_program_gets_exactly_what_its_token_is_for,
     a_role_that_is_taken_away_is_gone_at_once,
 );
 
@@ -34,6 +36,8 @@ pub struct Places {
     customer: String,
     member: String,
     message: String,
+    /// A message that is a test.
+    test_send: String,
     /// A message that is cancelled.
     cancelled: String,
     /// A repair that can be undone.
@@ -42,6 +46,9 @@ pub struct Places {
     admins_rule: String,
     managers_rule: String,
     transfer_run: String,
+    /// Another program that may tell of events, and one that it told of.
+    program: Session,
+    event: String,
     /// An import of each role that may import.
     imports: BTreeMap<&'static str, String>,
     /// Customers to be released, one per role and way, of whoever has the role.
@@ -75,6 +82,7 @@ pub const MATRIX: &[Row] = &[
     Row("GET",    "/metrics",                                  "public", NOTHING),
     Row("GET",    "/inbox",                                    "public", NOTHING),
     Row("GET",    "/inbox/inbox.js",                           "public", NOTHING),
+    Row("GET",    "/inbox/settings.js",                        "public", NOTHING),
     Row("GET",    "/inbox/inbox.css",                          "public", NOTHING),
     Row("POST",   "/api/auth/login",                           "public", |_, _| json!({ "username": "first", "password": PASSWORD })),
     Row("GET",    "/api/customers/enums",                      "public", NOTHING),
@@ -125,6 +133,8 @@ pub const MATRIX: &[Row] = &[
     Row("GET",    "/api/lead-transfer/user-statistics/{userId}", "am---", NOTHING),
     Row("GET",    "/api/lead-transfer/explain/{customerId}",   "am---",  NOTHING),
     Row("DELETE", "/api/lead-transfer/rules/{id}",             "am---",  NOTHING),
+
+    Row("GET",    "/api/schedules",                            "a----",  NOTHING),
     Row("GET",    "/api/customers/{id}/public-pool-logs",      "amode",  NOTHING),
 
     Row("GET",    "/api/members",                              "amode",  NOTHING),
@@ -153,6 +163,12 @@ pub const MATRIX: &[Row] = &[
     Row("GET",    "/api/notification-templates/{kind}",        "a----",  NOTHING),
     Row("PUT",    "/api/notification-templates/{kind}",        "a----",  |_, _| json!({ "title": "新客户" })),
     Row("GET",    "/api/notification-templates/{kind}/history", "a----", NOTHING),
+    Row("POST",   "/api/notification-templates/{kind}/{channel}/preview", "a----", NOTHING),
+    Row("POST",   "/api/notification-templates/{kind}/{channel}/test-send", "a----", NOTHING),
+    Row("GET",    "/api/notification-test-sends/{id}",         "a----",  NOTHING),
+
+    Row("POST",   "/api/events",                               "a----",  |p, _| announcement(&p.colleague)),
+    Row("GET",    "/api/events/{id}",                          "a----",  NOTHING),
 
     Row("GET",    "/api/outbox",                               "am---",  NOTHING),
     Row("GET",    "/api/outbox/stats",                         "am---",  NOTHING),
@@ -215,7 +231,12 @@ pub async fn places(database: &TestDatabase, office: &Office<'_>) -> Places {
             releasable.push(database.lead("赵先生", &phone, owner).await);
         }
     }
+    let program = database.program("program", &[Scope::Events]).await;
+    let body = announcement(&office.wang.id);
+    let told = office.api.post(&program, "/api/events", &body).await;
     let places = Places {
+        event: told.data()["eventId"].as_str().unwrap().to_owned(),
+        program,
         releasable,
         pooled: database.pooled_leads(5).await,
         user: office.li.id.clone(),
@@ -224,6 +245,7 @@ pub async fn places(database: &TestDatabase, office: &Office<'_>) -> Places {
         member: database
             .shell("INSERT INTO members (member_no) VALUES ('M1'); SELECT id FROM members"),
         message: ids[0].to_string(),
+        test_send: test_send(database).await,
         cancelled: ids[3].to_string(),
         repair: undoable.repair.to_string(),
         admins_rule: String::new(),
@@ -241,6 +263,15 @@ pub async fn places(database: &TestDatabase, office: &Office<'_>) -> Places {
     office.until_transferred(&places.transfer_run).await;
     office.until_at_rest().await;
     places
+}
+
+async fn test_send(database: &TestDatabase) -> String {
+    let subject = Some(TEST_SEND.to_owned());
+    let test = NewMessage {
+        subject,
+        ..message()
+    };
+    database.enqueue(test).await.to_string()
 }
 
 /// An import by each role that may import. They fail, so that they leave nothing else behind.
@@ -302,6 +333,63 @@ async fn everybody_gets_exactly_what_their_role_allows(database: &TestDatabase) 
     }
 }
 
+/// What a program may do whose token is for this, and nothing else.
+const OPENED: &[(Scope, &str, &str)] = &[
+    (Scope::Events, "POST", "/api/events"),
+    (Scope::Events, "GET", "/api/events/{id}"),
+    (Scope::ProcessQueue, "POST", "/api/wecom/process-queue"),
+];
+
+async fn a_program_gets_exactly_what_its_token_is_for(database: &TestDatabase) {
+    let office = Office::open(database).await;
+    let places = places(database, &office).await;
+    let over = SystemClock.now();
+    let all = Scope::ALL;
+    let expired = database.program_until("expired", all, Some(over)).await;
+    let revoked = database.program("revoked", all).await;
+    database.revoke(&revoked).await;
+    let unknown = Session {
+        id: String::new(),
+        token: format!("yzs_{}", "0".repeat(64)),
+    };
+    let none_of_them = database.program("none", &[]).await;
+    let queue = database.program("queue", &[Scope::ProcessQueue]).await;
+    let programs = [
+        (Scope::Events, &places.program),
+        (Scope::ProcessQueue, &queue),
+    ];
+    let before = database.contents().await;
+    let closed = MATRIX.iter().filter(|row| row.2 != "public");
+    for row in closed.clone() {
+        for (who, program) in [
+            ("expired", &expired),
+            ("revoked", &revoked),
+            ("unknown", &unknown),
+        ] {
+            let answer = request(&office.api, row, &places, Some((program, who))).await;
+            refused(row, who, &answer, 401, "UNAUTHORIZED");
+        }
+        let nothing = request(&office.api, row, &places, Some((&none_of_them, "none"))).await;
+        refused(row, "none", &nothing, 403, "FORBIDDEN");
+        for (scope, program) in &programs {
+            if !OPENED.contains(&(*scope, row.0, row.1)) {
+                let answer = request(&office.api, row, &places, Some((program, "program"))).await;
+                refused(row, scope.as_str(), &answer, 403, "FORBIDDEN");
+            }
+        }
+    }
+    database.assert_unchanged_since(&before).await;
+    for row in closed {
+        for (scope, program) in &programs {
+            if OPENED.contains(&(*scope, row.0, row.1)) {
+                let answer = request(&office.api, row, &places, Some((program, "program"))).await;
+                let done = (200..300).contains(&answer.status);
+                assert!(done, "{} {} for {scope}: {}", row.0, row.1, answer.body);
+            }
+        }
+    }
+}
+
 async fn a_role_that_is_taken_away_is_gone_at_once(database: &TestDatabase) {
     let office = Office::open(database).await;
     let lead = database.lead("王女士", "13800138999", &office.li).await;
@@ -338,6 +426,10 @@ fn assert_table_is_whole() {
         .collect();
     assert_eq!(tested, served);
     assert_eq!(MATRIX.len(), served.len(), "a row is there twice");
+}
+
+fn announcement(to: &str) -> Value {
+    json!({ "kind": "system.announcement", "recipients": { "userIds": [to] }, "data": { "content": "测试" } })
 }
 
 fn transfer_rule(places: &Places, name: &str) -> Value {
@@ -403,10 +495,12 @@ pub fn request_of(
         Some("notifications") => by
             .and_then(|(session, _)| places.notifications.get(&session.id))
             .unwrap_or(&places.message),
+        Some("events") => &places.event,
         Some("users") => &places.user,
         Some("members") => &places.member,
         Some("outbox") if path.contains("/repairs/") => &places.repair,
         Some("outbox") => &places.message,
+        Some("notification-test-sends") => &places.test_send,
         Some("lead-transfer") if path.contains("/runs/") => &places.transfer_run,
         Some("lead-transfer") if by.is_some_and(|(_, role)| role == "manager") => {
             &places.managers_rule

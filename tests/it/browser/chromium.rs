@@ -121,10 +121,25 @@ impl Page {
         }
     }
 
+    /// Loads it anew, as whoever presses the button does.
+    pub async fn reload(&mut self) {
+        self.command("Page.reload", json!({})).await;
+        while self.message().await["method"] != "Page.loadEventFired" {}
+    }
+
     /// Keeps a picture of it below the folder of the build; answers where.
     pub async fn screenshot(&mut self) -> PathBuf {
+        self.keep_picture(&self.name.clone()).await
+    }
+
+    /// The same of something in particular, beside the others.
+    pub async fn screenshot_of(&mut self, what: &str) -> PathBuf {
+        self.keep_picture(&format!("{}-{what}", self.name)).await
+    }
+
+    async fn keep_picture(&mut self, name: &str) -> PathBuf {
         let picture = self.command("Page.captureScreenshot", json!({})).await;
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.png", self.name));
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
         fs::write(&file, decoded(picture["data"].as_str().unwrap())).unwrap();
         file
     }

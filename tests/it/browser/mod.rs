@@ -2,3 +2,4 @@
 
 mod chromium;
 mod inbox;
+mod settings;

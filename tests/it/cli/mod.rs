@@ -6,8 +6,10 @@ mod doctor;
 mod doctor_wecom;
 mod errcodes;
 mod outbox;
+mod preview;
 mod relays;
 mod repair;
+mod service_token;
 mod standing;
 mod test_send;
 

@@ -9,6 +9,7 @@ mod members;
 mod migrations;
 mod moment;
 mod notification;
+mod notification_fallback;
 mod outbox;
 mod schedule;
 mod schema;

@@ -8,6 +8,7 @@ use shared::db::DbError;
 use shared::domain::{Channel, ChannelSet, NotificationId, UserId};
 use shared::notification::{
     self, InboxFilter, Kind, Notice, NotificationPriority, Reach, ReadFilter, Route, RouteSettings,
+    Terms,
 };
 use shared::outbox::Priority;
 
@@ -43,6 +44,7 @@ fn notice(recipients: &[&UserId], reach: Reach) -> Notice {
         data: data.as_object().unwrap().clone(),
         subject: Some("customer:c1".to_owned()),
         reach,
+        terms: Terms::default(),
         request_id: Some("request-1".parse().unwrap()),
     }
 }

@@ -19,6 +19,7 @@ on_each_database! {
     of_slots_that_were_missed_the_last_is_made_up_for_once,
     a_slot_is_done_by_one_of_many_processes,
     a_slot_that_failed_is_tried_again,
+    whoever_takes_over_is_told_how_far_it_got,
     a_slot_whose_process_has_died_is_taken_over,
     a_lease_is_one_process_s_until_it_is_given_back_or_over,
     whoever_has_lost_a_lease_writes_nothing_more,
@@ -144,6 +145,48 @@ async fn a_slot_that_failed_is_tried_again(database: &TestDatabase) {
     assert_eq!(process.look().await, Looked::Done);
     assert_eq!(process.look().await, Looked::UpToDate);
     assert_eq!(attempts.load(Ordering::Relaxed), 2);
+}
+
+async fn whoever_takes_over_is_told_how_far_it_got(database: &TestDatabase) {
+    let clock = ManualClock::at(moment());
+    let mut process = Process::on(database, &clock);
+    process.look().await;
+    let seen: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let (noted, shared, time) = (
+        Arc::clone(&seen),
+        database.database().clone(),
+        clock.clone(),
+    );
+    process.schedule.job = Arc::new(move |turn| {
+        let (noted, shared, time) = (Arc::clone(&noted), shared.clone(), time.clone());
+        Box::pin(async move {
+            assert_eq!(turn.previous, turn.slot.before(seconds(HOUR)));
+            let begun = {
+                let mut seen = noted.lock().unwrap();
+                seen.push(turn.progress.clone());
+                seen.len()
+            };
+            let now = time.now();
+            // The first two get further, and no further than that.
+            if begun <= 2 {
+                shared
+                    .write(move |transaction| turn.advance(transaction, &begun.to_string(), now))
+                    .await?;
+                return Err(JobError::Database(DbError::NotFound));
+            }
+            Ok(())
+        })
+    });
+    clock.advance(seconds(HOUR));
+    for _ in 0..2 {
+        assert!(process.scheduler.look(&process.schedule).await.is_err());
+    }
+    assert_eq!(process.look().await, Looked::Done);
+    // The next slot begins at its beginning.
+    clock.advance(seconds(HOUR));
+    assert_eq!(process.look().await, Looked::Done);
+    let expected = [None, Some("1"), Some("2"), None].map(|progress| progress.map(str::to_owned));
+    assert_eq!(*seen.lock().unwrap(), expected);
 }
 
 async fn a_slot_whose_process_has_died_is_taken_over(database: &TestDatabase) {

@@ -3,3 +3,4 @@
 mod assignment;
 mod members;
 mod programs;
+mod test_send;

@@ -13,6 +13,7 @@ mod kill;
 mod outage;
 mod platform;
 mod quota;
+mod reports;
 mod scheduler;
 mod secrets;
 mod server;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use shared::clock::{Clock, SystemClock};
 use shared::domain::{Channel, ChannelSet, UserId};
-use shared::notification::{Kind, Notice, Reach, notify};
+use shared::notification::{Kind, Notice, Reach, Terms, notify};
 use wechat_sandbox::SandboxConfig;
 
 use super::books::Incident;
@@ -81,6 +81,7 @@ impl<'database> Drain<'database> {
             data,
             subject: None,
             reach: Reach::AllChannels,
+            terms: Terms::default(),
             request_id: None,
         };
         // Due one after the other, as in life: what is taken back is older than what waits behind it.

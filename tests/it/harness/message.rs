@@ -37,6 +37,7 @@ pub fn message() -> NewMessage {
         due_at: moment(),
         expires_at: None,
         request_id: None,
+        fallbacks: None,
     }
 }
 
@@ -94,5 +95,6 @@ pub fn settlement(message: &ClaimedMessage, verdict: Verdict, now: UtcTimestamp)
         verdict,
         report: report(now),
         refused_recipients: None,
+        falls_back: None,
     }
 }

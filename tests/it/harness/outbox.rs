@@ -53,9 +53,21 @@ impl TestDatabase {
         limit: usize,
         now: UtcTimestamp,
     ) -> Vec<ClaimedMessage> {
+        self.claim_on(Channel::WechatSubscribe, relay, limit, now)
+            .await
+    }
+
+    /// What a relay gets when it asks for messages of a channel.
+    pub async fn claim_on(
+        &self,
+        channel: Channel,
+        relay: &RelayName,
+        limit: usize,
+        now: UtcTimestamp,
+    ) -> Vec<ClaimedMessage> {
         let order = ClaimOrder {
             relay: relay.clone(),
-            channel: Channel::WechatSubscribe,
+            channel,
             limit,
             limit_below_high: limit,
             lease: LEASE,

@@ -12,7 +12,7 @@ use shared::clock::{Clock, ManualClock};
 use shared::command_line::settings_from_flags;
 use shared::db::schema::{bindings, outbox_messages, users};
 use shared::domain::{App, BindingId, Channel, ChannelSet, OutboxMessageId, Role, UserId};
-use shared::notification::{Kind, Notice, Reach, Route, RouteSettings, notify, put_route};
+use shared::notification::{Kind, Notice, Reach, Route, RouteSettings, Terms, notify, put_route};
 use shared::outbox::{Attempt, Message, Status, attempts_of, backlog};
 use wechat_sandbox::{
     DEMO_APPID, DEMO_ENVIRONMENT, DEMO_SECRET, DEMO_TEMPLATE_ID, QuotaMode, Sandbox, SandboxConfig,
@@ -168,6 +168,7 @@ impl<'database> RelayStage<'database> {
             data,
             subject: None,
             reach: Reach::AllChannels,
+            terms: Terms::default(),
             request_id: None,
         };
         self.database

@@ -6,7 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
 use shared::clock::{Clock, SystemClock};
 use shared::domain::ChannelSet;
-use shared::notification::{Kind, Notice, Reach, notify};
+use shared::notification::{Kind, Notice, Reach, Terms, notify};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -193,6 +193,7 @@ pub fn notice(to: &Session, customer: &str) -> Notice {
         data,
         subject: None,
         reach: Reach::InboxOnly,
+        terms: Terms::default(),
         request_id: None,
     }
 }

@@ -1,11 +1,14 @@
 //! Users and customers put straight into the tables, for tests of something else: hashing a
 //! password for each takes its time.
 
+use crm_api::auth::service_token::{self, NewServiceToken, Scope};
 use crm_api::auth::token::Tokens;
 use diesel::prelude::*;
+use secrecy::ExposeSecret;
 use shared::clock::{Clock, SystemClock};
 use shared::db::schema::{customers, users};
-use shared::domain::{CustomerId, Role, UserId};
+use shared::domain::{CustomerId, Role, UserId, UtcTimestamp};
+use shared::operation_log::Actor;
 
 use super::api::SECRET;
 use super::{Session, TestDatabase, moment};
@@ -37,6 +40,42 @@ impl TestDatabase {
             id: id.to_string(),
             token,
         }
+    }
+
+    /// Another program with a service token for this, good for ever.
+    pub async fn program(&self, name: &str, scopes: &[Scope]) -> Session {
+        self.program_until(name, scopes, None).await
+    }
+
+    /// The same, good until then.
+    pub async fn program_until(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        expires_at: Option<UtcTimestamp>,
+    ) -> Session {
+        let new = NewServiceToken {
+            name: name.parse().unwrap(),
+            scopes: scopes.to_vec(),
+            expires_at,
+        };
+        let made = self.database().write(move |transaction| {
+            service_token::create(transaction, new, &tester(), SystemClock.now())
+        });
+        let (token, secret) = made.await.unwrap();
+        Session {
+            id: token.id.to_string(),
+            token: secret.expose_secret().to_owned(),
+        }
+    }
+
+    /// Takes the token of a program away.
+    pub async fn revoke(&self, program: &Session) {
+        let id = program.id.clone();
+        let revoked = self.database().write(move |transaction| {
+            service_token::revoke(transaction, &id, &tester(), SystemClock.now())
+        });
+        revoked.await.unwrap();
     }
 
     /// A customer of somebody; nobody is told. Answers the id.
@@ -96,6 +135,10 @@ impl TestDatabase {
         })
         .await
     }
+}
+
+fn tester() -> Actor {
+    Actor::Console("tester".to_owned())
 }
 
 /// Names and numbers that differ from each other, and from those of another `series`.

@@ -6,9 +6,10 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use shared::db::DbError;
 use shared::domain::{Channel, OutboxMessageId, RepairId, UtcTimestamp};
+use shared::notification::{Kind, Route, RouteSettings, put_route};
 use shared::outbox::{
-    self, ClaimOrder, ClaimedMessage, HoldCause, HoldOrder, NewMessage, Outcome, PendingKinds,
-    RepairError, Status, Verdict,
+    self, ClaimOrder, ClaimedMessage, FallbackCause, FallbackChannels, HoldCause, HoldOrder,
+    NewMessage, Outcome, PendingKinds, RepairError, Settlement, Status, Verdict,
 };
 
 use super::state::{
@@ -16,7 +17,7 @@ use super::state::{
     arrows_of_undoing, relay_name,
 };
 use super::step::{RELAYS, Settler, Step, Wish, steps};
-use crate::harness::{TestDatabase, message, relay, seconds, settlement};
+use crate::harness::{TestDatabase, message, moment, relay, seconds, settlement};
 
 #[test]
 fn sqlite_does_what_the_model_does() {
@@ -46,6 +47,7 @@ fn run_model(cases: u32, make_database: impl AsyncFnOnce() -> TestDatabase) {
         .unwrap();
     let database = runtime.block_on(make_database());
     database.leases_may_remain();
+    runtime.block_on(switch_on_route(&database));
     let config = Config {
         cases,
         rng_seed: RngSeed::Fixed(20_260_102),
@@ -65,6 +67,23 @@ fn run_model(cases: u32, make_database: impl AsyncFnOnce() -> TestDatabase) {
     let arrows = arrows.into_inner().unwrap();
     assert!(arrows.is_superset(&arrows_of_diagram()), "{arrows:?}");
     assert!(!arrows.is_disjoint(&arrows_of_undoing()), "{arrows:?}");
+}
+
+/// What goes on here goes on to the channel that it was on: so it takes part in everything again.
+const CHANNEL: Channel = Channel::WechatSubscribe;
+
+async fn switch_on_route(database: &TestDatabase) {
+    let route = Route {
+        kind: Kind::CustomerAssigned,
+        channel: CHANNEL,
+        settings: RouteSettings {
+            enabled: true,
+            ..RouteSettings::default()
+        },
+    };
+    database
+        .write(move |transaction| put_route(transaction, &route, moment()))
+        .await;
 }
 
 /// One sequence, on the database and on the model at once.
@@ -118,11 +137,13 @@ impl Run<'_> {
                 expires_in,
                 attempts_max,
                 subject,
+                fallbacks,
             } => {
                 self.enqueue(NewMessage {
                     priority,
                     attempts_max,
                     subject: Some(name_of_subject(subject)),
+                    fallbacks: FallbackChannels::in_order(&vec![CHANNEL; fallbacks]),
                     due_at: now.after(seconds(due_in)),
                     expires_at: expires_in.map(|after| now.after(seconds(after))),
                     ..message()
@@ -192,6 +213,14 @@ impl Run<'_> {
             lease: None,
             outcome_unknown: false,
             finished_at: None,
+            recipient: new.recipient_id.clone(),
+            fallbacks: new
+                .fallbacks
+                .iter()
+                .flat_map(FallbackChannels::iter)
+                .count(),
+            fallback_of: None,
+            fell_back_to: None,
         };
         assert!(self.state.rows.insert(id, row).is_none());
     }
@@ -237,15 +266,20 @@ impl Run<'_> {
         let now = self.state.now;
         let verdict = verdict(wish, now);
         let expected = self.state.settled(number, &message, &verdict);
-        let settled = self
-            .database
-            .settle_all(
-                &relay(&relay_name(number)),
-                vec![settlement(&message, verdict, now)],
-                now,
-            )
-            .await;
+        let falls_back = matches!(wish, Wish::Unreachable).then_some(FallbackCause::NoBinding);
+        let settlement = Settlement {
+            falls_back,
+            ..settlement(&message, verdict, now)
+        };
+        let name = relay(&relay_name(number));
+        let settled = self.database.settle_all(&name, vec![settlement], now).await;
         let id = message.id;
+        let goes_on = expected.is_some() && falls_back.is_some() && self.state.may_go_on(&id);
+        assert_eq!(settled.fallbacks.len(), usize::from(goes_on));
+        for fallback in &settled.fallbacks {
+            assert_eq!(fallback.of, id);
+            self.state.went_on(&id, &fallback.id);
+        }
         match expected {
             Some(status) => {
                 assert_eq!(
@@ -295,6 +329,9 @@ impl Run<'_> {
         let Some(id) = self.any_message(message) else {
             return;
         };
+        if self.state.recipient_is_busy(&id) {
+            return;
+        }
         let expected = self.state.requeue(&id, attempts);
         let now = self.state.now;
         let answer = self
@@ -320,6 +357,9 @@ impl Run<'_> {
         }
         let latest = self.repairs.len().saturating_sub(REPAIRS_REMEMBERED);
         let number = latest + repair.index(self.repairs.len() - latest);
+        if self.state.recipient_is_busy(self.state.repaired(number)) {
+            return;
+        }
         let expected = self.state.undo(number);
         let answer = self
             .database
@@ -410,7 +450,7 @@ fn verdict(wish: Wish, now: UtcTimestamp) -> Verdict {
         },
         Wish::Postponed { after } => Verdict::Postponed { due_at: at(after) },
         Wish::Refused => Verdict::Refused,
-        Wish::Pointless => Verdict::Pointless,
+        Wish::Pointless | Wish::Unreachable => Verdict::Pointless,
         Wish::Presumed => Verdict::PresumedAccepted,
         Wish::Undecided => Verdict::Undecided,
         Wish::Released => Verdict::Released { hold: None },

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::domain::{OutboxMessageId, UtcTimestamp};
+use shared::domain::{OutboxMessageId, RecipientId, UtcTimestamp};
 use shared::outbox::{
-    ClaimedMessage, Message, Outcome, Priority, RESCUES_MAX, SILENCE_MAX, Status, UNDO_WINDOW,
-    Verdict,
+    ClaimedMessage, FallbackChannels, Message, Outcome, Priority, RESCUES_MAX, RetryPolicy,
+    SILENCE_MAX, Status, UNDO_WINDOW, Verdict,
 };
 
 use super::step::RELAYS;
@@ -44,6 +44,11 @@ pub struct Row {
     pub lease: Option<(usize, UtcTimestamp)>,
     pub outcome_unknown: bool,
     pub finished_at: Option<UtcTimestamp>,
+    pub recipient: RecipientId,
+    /// How many channels it may go on to.
+    pub fallbacks: usize,
+    pub fallback_of: Option<OutboxMessageId>,
+    pub fell_back_to: Option<OutboxMessageId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +103,14 @@ impl Row {
             lease: relay.zip(message.lease_expires_at),
             outcome_unknown: message.outcome_unknown,
             finished_at: message.finished_at,
+            recipient: message.recipient_id.clone(),
+            fallbacks: message
+                .fallbacks
+                .iter()
+                .flat_map(FallbackChannels::iter)
+                .count(),
+            fallback_of: message.fallback_of.clone(),
+            fell_back_to: message.fell_back_to.clone(),
         }
     }
 
@@ -255,6 +268,50 @@ impl State {
         Some(self.rows[&message.id].status)
     }
 
+    /// Whether a message whose recipient is out of reach goes on.
+    pub fn may_go_on(&self, id: &OutboxMessageId) -> bool {
+        let row = &self.rows[id];
+        row.fallbacks > 0 && row.fell_back_to.is_none()
+    }
+
+    /// It went on as this message.
+    pub fn went_on(&mut self, id: &OutboxMessageId, next: &OutboxMessageId) {
+        let now = self.now;
+        let row = self.rows.get_mut(id).expect("a message of the model");
+        row.fell_back_to = Some(next.clone());
+        let taken_over = Row {
+            status: Status::Pending,
+            attempt: 0,
+            attempts_max: RetryPolicy::default().attempts_max,
+            fence: 0,
+            rescues: 0,
+            due_at: now,
+            lease: None,
+            outcome_unknown: false,
+            finished_at: None,
+            fallbacks: row.fallbacks - 1,
+            fallback_of: Some(id.clone()),
+            fell_back_to: None,
+            ..row.clone()
+        };
+        let before = self.rows.insert(next.clone(), taken_over);
+        assert!(before.is_none(), "a new message");
+    }
+
+    /// Whether another message to the same recipient waits or is under way. A claim takes one of them at
+    /// a time, in an order that is its own affair; the model keeps out of it.
+    pub fn recipient_is_busy(&self, id: &OutboxMessageId) -> bool {
+        let recipient = &self.rows[id].recipient;
+        self.rows.iter().any(|(other, row)| {
+            other != id && row.recipient == *recipient && !row.status.is_final()
+        })
+    }
+
+    /// The message of a repair.
+    pub fn repaired(&self, number: usize) -> &OutboxMessageId {
+        &self.repairs[number].message
+    }
+
     /// The platform answered about a probe alone: the channel works, unless only a person may say so.
     fn lift_proven_wrong(&mut self, message: &ClaimedMessage) {
         let now = self.now;
@@ -312,12 +369,16 @@ impl State {
             .count()
     }
 
-    /// Cancels what waits about this subject and has certainly not been delivered: which messages.
+    /// Cancels what waits about this subject and has certainly not been delivered: which messages. What
+    /// is under way stays where it is.
     pub fn supersede(&mut self, subject: &str) -> BTreeSet<OutboxMessageId> {
         let now = self.now;
         let mut superseded = BTreeSet::new();
         for (id, row) in &mut self.rows {
             let about = row.subject.as_deref() == Some(subject);
+            if about && row.status == Status::Sending {
+                row.fallbacks = 0;
+            }
             if about && row.status == Status::Pending && !row.outcome_unknown {
                 row.finish(Status::Cancelled, now);
                 superseded.insert(id.clone());

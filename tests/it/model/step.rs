@@ -13,6 +13,8 @@ pub enum Step {
         expires_in: Option<u64>,
         attempts_max: i32,
         subject: usize,
+        /// How many channels it may go on to.
+        fallbacks: usize,
     },
     Claim {
         relay: usize,
@@ -71,15 +73,25 @@ pub enum Settler {
 #[derive(Debug, Clone, Copy)]
 pub enum Wish {
     Accepted,
-    Retry { after: u64 },
-    Unknown { after: u64 },
-    Postponed { after: u64 },
+    Retry {
+        after: u64,
+    },
+    Unknown {
+        after: u64,
+    },
+    Postponed {
+        after: u64,
+    },
     Refused,
     Pointless,
+    /// The recipient is out of reach on the channel.
+    Unreachable,
     Presumed,
     Undecided,
     Released,
-    Held { probe_in: u64 },
+    Held {
+        probe_in: u64,
+    },
 }
 
 /// How many relays there are.
@@ -96,9 +108,9 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn step() -> impl Strategy<Value = Step> {
     let relay = 0..RELAYS;
     prop_oneof![
-        4 => (priority(), 0..20_u64, prop::option::weighted(0.3, 1..60_u64), 1..8_i32, 0..SUBJECTS)
-            .prop_map(|(priority, due_in, expires_in, attempts_max, subject)| Step::Enqueue {
-                priority, due_in, expires_in, attempts_max, subject
+        4 => (priority(), 0..20_u64, prop::option::weighted(0.3, 1..60_u64), 1..8_i32, 0..SUBJECTS, 0..3_usize)
+            .prop_map(|(priority, due_in, expires_in, attempts_max, subject, fallbacks)| Step::Enqueue {
+                priority, due_in, expires_in, attempts_max, subject, fallbacks
             }),
         10 => (relay.clone(), 0..4_usize).prop_map(|(relay, limit)| Step::Claim { relay, limit }),
         12 => (any::<Index>(), settler(), wish())
@@ -133,7 +145,8 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => (0..10_u64).prop_map(|after| Wish::Unknown { after }),
         2 => (0..10_u64).prop_map(|after| Wish::Postponed { after }),
         1 => Just(Wish::Refused),
-        3 => Just(Wish::Pointless),
+        1 => Just(Wish::Pointless),
+        3 => Just(Wish::Unreachable),
         1 => Just(Wish::Presumed),
         1 => Just(Wish::Undecided),
         2 => Just(Wish::Released),

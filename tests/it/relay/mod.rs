@@ -3,6 +3,8 @@
 
 mod breaker;
 mod delivery;
+mod digest;
+mod fallback;
 mod fault;
 mod hold;
 mod preference;

@@ -46,6 +46,21 @@ pub const PACKAGES: &[PackageRule] = &[
         sentence: "wechat is a client of the platforms: it knows no database and no server",
     },
     PackageRule {
+        package: "rendering",
+        never: &[
+            "actix*",
+            "axum",
+            "diesel*",
+            "reqwest",
+            "tokio*",
+            "chrono",
+            "crm-api",
+            "outbox-relay",
+            "wechat-sandbox",
+        ],
+        sentence: "rendering is words in, a request out: it knows no database, no network and no clock",
+    },
+    PackageRule {
         package: "crm-api",
         never: &["outbox-relay", "wechat-sandbox"],
         sentence: "crm-api delivers nothing: a message is an outbox row, and the sandbox is for tests",
@@ -128,6 +143,21 @@ pub const IMPORTS: &[ImportRule] = &[
         ],
         except: &[],
         sentence: "notifications take the time as an argument, and know no runtime and no environment",
+    },
+    ImportRule {
+        folder: "crates/rendering/src/",
+        never: &[
+            "shared::db",
+            "shared::clock",
+            "std::env",
+            "Utc::now",
+            "SystemTime",
+            "Instant",
+            "ApiClient",
+            "TokenSlot",
+        ],
+        except: &[],
+        sentence: "rendering is words in, a request out: it knows no database, no network and no clock",
     },
     ImportRule {
         folder: "crates/",

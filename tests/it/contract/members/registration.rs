@@ -101,6 +101,11 @@ async fn a_plain_insert_makes_a_member_and_a_message_as_the_application_does(
         delivered_at: None,
         delivery_error: None,
         superseded_by: None,
+        fallbacks: None,
+        fallback_of: None,
+        fell_back_to: None,
+        quiet_until: None,
+        digest_id: None,
     };
     assert_eq!(message, expected);
     assert_stored_as_the_application_stores(database, message.created_at).await;
