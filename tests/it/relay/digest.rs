@@ -425,7 +425,7 @@ async fn a_card_has_a_line_for_each(database: &TestDatabase) {
     assert_eq!(lines.len(), 9);
     assert_eq!(
         lines[0],
-        "客户分配通知：您有新的客户【王＜b＞女士】，电话：138****8999，来…"
+        "客户分配通知：您有新的客户【王＜b＞女士】，电话：138****8999，来源…"
     );
     assert_eq!(
         lines[1],
