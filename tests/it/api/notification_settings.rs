@@ -51,6 +51,10 @@ async fn nobody_who_has_said_nothing_is_spared_anything(database: &TestDatabase)
         kinds.iter().all(|one| one["kind"] != "member.registered"),
         "nobody gets it in person"
     );
+    assert!(
+        kinds.iter().all(|one| one["kind"] != "system.digest"),
+        "it is made of what was not muted"
+    );
     let channels = named["channels"].as_array().unwrap();
     let configured: Vec<(&Value, &Value)> = channels
         .iter()

@@ -73,7 +73,9 @@ pub(crate) struct ChannelView {
 impl KindView {
     fn all() -> Vec<Self> {
         let to_staff = |kind: &&Kind| kind.audience() == Audience::Staff;
-        let kinds = Kind::ALL.iter().filter(to_staff);
+        // It is made of what this list is about.
+        let is_told_of = |kind: &&Kind| **kind != Kind::SystemDigest;
+        let kinds = Kind::ALL.iter().filter(to_staff).filter(is_told_of);
         kinds.map(|kind| Self::of(*kind)).collect()
     }
 
