@@ -7,7 +7,7 @@
 --
 -- Each priority is looked up by itself, so that a million rows of one that are not due yet are not
 -- read on the way to the next. Rows that another relay has locked are passed over, not waited for. What
--- waited for the end of a do-not-disturb is first looked at together: see digest.rs.
+-- waited for the end of a do-not-disturb is first looked at together: see quiet.rs.
 WITH due AS MATERIALIZED (
     SELECT found.*, row_number() OVER (PARTITION BY found.priority ORDER BY found.due_at) AS place
     FROM (VALUES (0::SMALLINT, {limit}), (1::SMALLINT, {limit_below_high}), (2::SMALLINT, {limit_below_high})) AS wanted (priority, most)
