@@ -8,7 +8,7 @@ use shared::db::{DbConnection, DbError};
 use shared::domain::{App, Channel, OutboxMessageId, RecipientId, UserId};
 use shared::notification::{
     Audience, Kind, Preferences, RouteSettings, Template, Wish, digest_data, edited_templates,
-    routes,
+    routes_on,
 };
 use shared::outbox::{AfterQuiet, ClaimedMessage, DIGEST, Hold, MembersTold, QuietMessage, holds};
 
@@ -66,12 +66,13 @@ impl Addressing {
         }
     }
 
-    /// Looks up what a delivery needs to know of these messages' recipients and routes, in as many queries
-    /// for all as for one; and of the hold that a probe is to try. Those that are digests get as their
-    /// payload what they tell.
+    /// Looks up what a delivery needs to know of these messages' recipients and routes on a channel, in as
+    /// many queries for all as for one; and of the hold that a probe is to try. Those that are digests get
+    /// as their payload what they tell.
     pub(crate) fn address(
         &self,
         connection: &mut DbConnection,
+        channel: Channel,
         mut messages: Vec<ClaimedMessage>,
         told: &HashMap<OutboxMessageId, MembersTold>,
         moment: &DateTime<Tz>,
@@ -81,9 +82,9 @@ impl Addressing {
             .map(|message| (&message.recipient_id, message.kind.as_str()))
             .collect();
         let recipients = self.look_up(connection, &recipients)?;
-        let routes: HashMap<(Kind, Channel), Arc<RouteSettings>> = routes(connection)?
+        let routes: HashMap<Kind, Arc<RouteSettings>> = routes_on(connection, channel)?
             .into_iter()
-            .map(|route| ((route.kind, route.channel), Arc::new(route.settings)))
+            .map(|route| (route.kind, Arc::new(route.settings)))
             .collect();
         let edited: HashMap<Kind, Template> = if self.shows_templates() || !told.is_empty() {
             edited_templates(connection)?
@@ -111,7 +112,7 @@ impl Addressing {
         Ok(addressed
             .map(|(message, (address, preferences))| {
                 let kind: Option<Kind> = message.kind.parse().ok();
-                let route = kind.and_then(|kind| routes.get(&(kind, message.channel)).cloned());
+                let route = kind.and_then(|kind| routes.get(&kind).cloned());
                 let hold = held.iter().find(|hold| hold.channel == message.channel);
                 let template = kind.and_then(|kind| templates.get(&kind).cloned());
                 let wish = match (kind, preferences) {
@@ -231,9 +232,9 @@ pub(crate) enum DigestRoute {
 impl DigestRoute {
     /// That of a channel now.
     pub(crate) fn of(connection: &mut DbConnection, channel: Channel) -> Result<Self, DbError> {
-        let mut routes = routes(connection)?.into_iter();
+        let mut routes = routes_on(connection, channel)?.into_iter();
         let route = routes
-            .find(|route| (route.kind, route.channel) == (Kind::SystemDigest, channel))
+            .find(|route| route.kind == Kind::SystemDigest)
             .filter(|route| route.settings.enabled);
         let Some(route) = route else {
             return Ok(Self::Missing);

@@ -429,7 +429,7 @@ impl Claimer {
                     .filter(|message| message.kind == DIGEST)
                     .collect();
                 let told = members_to_tell(transaction, &digests, DIGEST_LINES_MAX, now)?;
-                addressing.address(transaction.connection(), messages, &told, &moment)
+                addressing.address(transaction.connection(), channel, messages, &told, &moment)
             })
             .await?;
         self.unanswered.clear();

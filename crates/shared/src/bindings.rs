@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use crate::db::schema::{bindings, notification_preferences, users};
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, dialect};
 use crate::domain::{App, UserId};
 use crate::notification::{Preferences, read_preferences};
 
@@ -29,19 +29,18 @@ pub fn recipients(
     users: HashSet<UserId>,
 ) -> Result<HashMap<String, Recipient>, DbError> {
     type Row = (String, Option<String>, Option<String>);
-    let in_app = bindings::user_id
-        .eq(users::id)
-        .and(bindings::app.eq(app.clone()));
-    let of_user = notification_preferences::user_id.eq(users::id);
+    // Subqueries and not joins: without statistics PostgreSQL put all bindings into a hash table to look
+    // up those of a hundred users.
+    let in_app = bindings::table
+        .filter(bindings::user_id.eq(users::id))
+        .filter(bindings::app.eq(app))
+        .select(bindings::external_id);
+    let said = notification_preferences::table
+        .filter(notification_preferences::user_id.eq(users::id))
+        .select(notification_preferences::preferences);
     let found: Vec<Row> = users::table
-        .left_join(bindings::table.on(in_app))
-        .left_join(notification_preferences::table.on(of_user))
-        .filter(users::id.eq_any(users))
-        .select((
-            users::id,
-            bindings::external_id.nullable(),
-            notification_preferences::preferences.nullable(),
-        ))
+        .filter(dialect::among(connection, users::id, users))
+        .select((users::id, in_app.single_value(), said.single_value()))
         .load(connection)?;
     let recipients = found.into_iter().map(|(user, external_id, said)| {
         let recipient = Recipient {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::db::schema::{operation_logs, users};
-use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use crate::db::{DbConnection, DbError, WriteTransaction, insert_rows};
 use crate::domain::{OperationLogId, RequestId, UserId, UtcTimestamp};
 
 /// On whose behalf something is done.
@@ -70,7 +70,7 @@ struct Row {
     created_at: UtcTimestamp,
 }
 
-/// Records acts, in one statement.
+/// Records acts.
 ///
 /// # Errors
 /// What the database says.
@@ -96,11 +96,7 @@ pub fn record(
     if rows.is_empty() {
         return Ok(());
     }
-    each_backend!(transaction.connection(), |c| diesel::insert_into(
-        operation_logs::table
-    )
-    .values(&rows)
-    .execute(c))?;
+    insert_rows!(transaction.connection(), operation_logs::table, &rows)?;
     Ok(())
 }
 

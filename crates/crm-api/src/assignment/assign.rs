@@ -4,7 +4,7 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use shared::db::schema::{customers, users};
-use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
+use shared::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend, keep_prepared};
 use shared::domain::{
     Channel, CustomerId, OutboxMessageId, RequestId, UserId, UtcTimestamp, text_enum,
 };
@@ -132,7 +132,7 @@ impl Assigned {
 }
 
 /// Gives customers to somebody: the rows, the history, the operation log, the notifications and
-/// the outbox messages, in a number of statements that does not depend on how many there are.
+/// the outbox messages, in as many round trips for a thousand as for three.
 ///
 /// Two orders for one customer wait for each other: both succeed in turn, the history shows both,
 /// and each change is told once. What the first has told and has not left yet is taken back by the
@@ -276,28 +276,27 @@ fn update(
             customers::last_transferred_at.eq(now),
         )
     });
-    diesel::update(customers::table.filter(customers::id.eq_any(ids)))
-        .set((
-            customers::assigned_to.eq(&order.to),
-            customers::assigned_by.eq(order.actor.user_id()),
-            customers::assigned_at.eq(now),
-            customers::assignment_reason.eq(&order.reason),
-            customers::lead_level
-                .eq(case_when(lost_in_pool, no_level).otherwise(customers::lead_level)),
-            customers::claim_count.eq(case_when(
-                customers::in_public_pool,
-                customers::claim_count + 1,
-            )
-            .otherwise(customers::claim_count)),
-            customers::in_public_pool.eq(false),
-            customers::pool_entered_at.eq(None::<UtcTimestamp>),
-            customers::pool_reason.eq(None::<String>),
-            customers::last_activity_at.eq(now),
-            customers::updated_at.eq(now),
-            customers::version.eq(customers::version + 1),
-            moved_by_rule,
-        ))
-        .execute(connection)?;
+    let named = dialect::among(connection, customers::id, ids);
+    let give = diesel::update(customers::table.filter(named)).set((
+        customers::assigned_to.eq(&order.to),
+        customers::assigned_by.eq(order.actor.user_id()),
+        customers::assigned_at.eq(now),
+        customers::assignment_reason.eq(&order.reason),
+        customers::lead_level
+            .eq(case_when(lost_in_pool, no_level).otherwise(customers::lead_level)),
+        customers::claim_count.eq(
+            case_when(customers::in_public_pool, customers::claim_count + 1)
+                .otherwise(customers::claim_count),
+        ),
+        customers::in_public_pool.eq(false),
+        customers::pool_entered_at.eq(None::<UtcTimestamp>),
+        customers::pool_reason.eq(None::<String>),
+        customers::last_activity_at.eq(now),
+        customers::updated_at.eq(now),
+        customers::version.eq(customers::version + 1),
+        moved_by_rule,
+    ));
+    each_backend!(connection, |c| keep_prepared(give).execute(c))?;
     Ok(())
 }
 

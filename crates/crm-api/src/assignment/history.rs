@@ -1,6 +1,6 @@
 use diesel::prelude::*;
 use shared::db::schema::assignments;
-use shared::db::{DbConnection, DbError, each_backend};
+use shared::db::{DbConnection, DbError, insert_rows};
 use shared::domain::{AssignmentId, CustomerId, RequestId, UserId, UtcTimestamp};
 
 use super::assign::Entrance;
@@ -72,7 +72,7 @@ struct Row<'a> {
     created_at: UtcTimestamp,
 }
 
-/// Writes a change of these customers' owners down, in one statement.
+/// Writes a change of these customers' owners down.
 pub(super) fn append(
     connection: &mut DbConnection,
     change: &OwnerChange<'_>,
@@ -93,8 +93,6 @@ pub(super) fn append(
             created_at: now,
         })
         .collect();
-    each_backend!(connection, |c| diesel::insert_into(assignments::table)
-        .values(&rows)
-        .execute(c))?;
+    insert_rows!(connection, assignments::table, &rows)?;
     Ok(())
 }

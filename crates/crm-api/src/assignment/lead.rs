@@ -37,7 +37,7 @@ pub(super) fn lock(
 ) -> Result<HashMap<CustomerId, AssignedCustomer>, DbError> {
     dialect::lock_customers(connection, ids)?;
     let found: Vec<AssignedCustomer> = customers::table
-        .filter(customers::id.eq_any(ids))
+        .filter(dialect::among(connection, customers::id, ids))
         .select((
             customers::id,
             customers::name,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use shared::db::schema::customers;
-use shared::db::{DbConnection, DbError, WriteTransaction};
+use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
 use shared::domain::{CustomerId, RequestId, UserId, UtcTimestamp};
 use shared::notification::notify_all;
 use shared::operation_log::Actor;
@@ -145,7 +145,8 @@ fn update(
     now: UtcTimestamp,
 ) -> Result<(), DbError> {
     let ids = released.iter().map(|customer| &customer.id);
-    diesel::update(customers::table.filter(customers::id.eq_any(ids)))
+    let named = dialect::among(connection, customers::id, ids);
+    diesel::update(customers::table.filter(named))
         .set((
             customers::assigned_to.eq(None::<UserId>),
             customers::assigned_by.eq(None::<UserId>),

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use shared::db::schema::lead_transfer_records;
-use shared::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use shared::db::{DbConnection, DbError, WriteTransaction, insert_rows};
 use shared::domain::{
     CustomerId, TransferRecordId, TransferRuleId, TransferRunId, UserId, UtcTimestamp,
 };
@@ -103,11 +103,11 @@ pub(super) fn append(
 ) -> Result<(), DbError> {
     // SQLite takes 32,766 values in a statement.
     for chunk in moved.chunks(1_000) {
-        each_backend!(transaction.connection(), |c| diesel::insert_into(
-            lead_transfer_records::table
-        )
-        .values(chunk)
-        .execute(c))?;
+        insert_rows!(
+            transaction.connection(),
+            lead_transfer_records::table,
+            chunk
+        )?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde::Serialize;
 use shared::db::schema::{customers, users};
-use shared::db::{DbConnection, DbError, columns};
+use shared::db::{DbConnection, DbError, columns, dialect};
 use shared::domain::{CustomerId, Phone, UserId, UtcTimestamp};
 
 use super::lists::{ContractStatus, LeadLevel, LeadSource, ServiceCategory};
@@ -162,7 +162,7 @@ pub fn names_of<'a>(
         return Ok(HashMap::new());
     }
     let names: Vec<(UserId, String)> = users::table
-        .filter(users::id.eq_any(ids))
+        .filter(dialect::among(connection, users::id, ids))
         .select((users::id, users::name))
         .load(connection)?;
     Ok(names.into_iter().collect())

@@ -1,6 +1,6 @@
 use diesel::prelude::*;
 use shared::db::schema::contract_signings;
-use shared::db::{DbConnection, DbError, each_backend};
+use shared::db::{DbConnection, DbError, insert_rows};
 use shared::domain::{CustomerId, UserId, UtcTimestamp};
 
 /// How many rows one statement writes: it takes 32,766 values at most.
@@ -28,12 +28,12 @@ pub fn record_signings(
 ) -> Result<(), DbError> {
     for chunk in signings.chunks(ROWS_AT_ONCE) {
         // Twice at one moment is once.
-        each_backend!(connection, |c| diesel::insert_into(
-            contract_signings::table
-        )
-        .values(chunk)
-        .on_conflict_do_nothing()
-        .execute(c))?;
+        insert_rows!(
+            connection,
+            contract_signings::table,
+            chunk,
+            on_conflict_do_nothing
+        )?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashSet};
 use diesel::prelude::*;
 use serde_json::{Map, json};
 use shared::db::schema::customers;
-use shared::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use shared::db::{DbConnection, DbError, WriteTransaction, insert_rows};
 use shared::domain::{CustomerId, ImportId, Phone, RequestId, UserId, UtcTimestamp};
 use shared::operation_log::{self, Actor, Operation};
 
@@ -117,9 +117,7 @@ fn insert(
     // Two files with the same customers then wait for each other instead of deadlocking.
     new.sort_by_key(|row| (row.phone.map(Phone::unmasked), row.wechat_id));
     for chunk in new.chunks(ROWS_AT_ONCE) {
-        each_backend!(connection, |c| diesel::insert_into(customers::table)
-            .values(chunk)
-            .execute(c))?;
+        insert_rows!(connection, customers::table, chunk)?;
     }
     Ok(ids)
 }

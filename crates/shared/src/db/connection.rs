@@ -31,6 +31,34 @@ macro_rules! each_backend {
 #[doc(inline)]
 pub use each_backend;
 
+/// Inserts a slice of rows into a table, perhaps with another clause, and answers how many came in.
+///
+/// The statement for one row is kept prepared; that for many is read and planned anew each time, as
+/// their number is part of its text. On SQLite, to which there is no way to be saved, each row goes by
+/// itself, and on PostgreSQL where there are one or two, as in most changes of the business.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! insert_rows {
+    ($connection:expr, $table:expr, $rows:expr $(, $clause:ident)?) => {{
+        let rows = $rows;
+        match $connection {
+            $crate::db::DbConnection::Postgres(c) if rows.len() > 2 => {
+                diesel::insert_into($table).values(rows)$(.$clause())?.execute(c)
+            }
+            $crate::db::DbConnection::Postgres(c) => rows.iter().try_fold(0, |inserted, row| {
+                let insert = diesel::insert_into($table).values(row)$(.$clause())?;
+                Ok::<usize, diesel::result::Error>(inserted + insert.execute(c)?)
+            }),
+            $crate::db::DbConnection::Sqlite(c) => rows.iter().try_fold(0, |inserted, row| {
+                let insert = diesel::insert_into($table).values(row)$(.$clause())?;
+                Ok::<usize, diesel::result::Error>(inserted + insert.execute(c)?)
+            }),
+        }
+    }};
+}
+#[doc(inline)]
+pub use insert_rows;
+
 impl DbConnection {
     /// Opens one connection outside any pool: for migrations, listeners and tests. It stands before
     /// the derived function of the same name, which tries each database in turn.

@@ -24,9 +24,10 @@ mod url;
 mod wake;
 mod writer;
 
-pub use connection::{DbConnection, each_backend};
+pub use connection::{DbConnection, each_backend, insert_rows};
 pub use error::{ConnectError, DbError};
 pub use pool::{Database, PoolOptions};
+pub use statement::{KeptPrepared, keep_prepared};
 pub use transaction::WriteTransaction;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use wake::Topic;

@@ -98,3 +98,31 @@ impl<B> Query for Statement<B> {
 }
 
 impl<B, Connection> RunQueryDsl<Connection> for Statement<B> {}
+
+/// A query whose statement the connection keeps prepared.
+pub struct KeptPrepared<Q>(Q);
+
+/// Lets the connection keep the statement of an update, which it would otherwise read and plan anew each
+/// time: a changeset may leave columns out, and there could be any number of statements. For updates whose
+/// text is one of a few, on a connection to one of the databases (`each_backend!`).
+pub fn keep_prepared<Q>(query: Q) -> KeptPrepared<Q> {
+    KeptPrepared(query)
+}
+
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for KeptPrepared<Q> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+impl<Q> QueryId for KeptPrepared<Q> {
+    type QueryId = ();
+    // Kept under its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q, Connection> RunQueryDsl<Connection> for KeptPrepared<Q> {}

@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use super::inbox::Notification;
 use crate::db::dialect::{self, InboxChangeRow, InboxCursor};
 use crate::db::schema::{inbox_changes, notifications};
-use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use crate::db::{DbConnection, DbError, WriteTransaction, insert_rows};
 use crate::domain::{NotificationId, UserId, UtcTimestamp};
 
 /// How long changes are kept for those who read on. Whoever was away for longer starts anew.
@@ -135,11 +135,7 @@ pub(super) fn record(
     }
     transaction.wake_inboxes_after_commit();
     for chunk in changes.chunks(1_000) {
-        each_backend!(transaction.connection(), |c| diesel::insert_into(
-            inbox_changes::table
-        )
-        .values(chunk)
-        .execute(c))?;
+        insert_rows!(transaction.connection(), inbox_changes::table, chunk)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::notice::Notice;
 use super::placeholder::render;
 use super::template::Template;
 use crate::db::schema::notifications;
-use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
+use crate::db::{DbConnection, DbError, WriteTransaction, insert_rows};
 use crate::domain::{NotificationId, UserId, UtcTimestamp, text_enum};
 use crate::outbox::Priority;
 
@@ -109,11 +109,7 @@ pub(super) fn deposit<'a>(
         .collect();
     // A statement takes 32,766 values at most.
     for chunk in entries.chunks(1_000) {
-        each_backend!(transaction.connection(), |c| diesel::insert_into(
-            notifications::table
-        )
-        .values(chunk)
-        .execute(c))?;
+        insert_rows!(transaction.connection(), notifications::table, chunk)?;
     }
     let came = entries.iter().map(|entry| Change {
         user_id: &entry.user_id,

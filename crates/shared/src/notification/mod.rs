@@ -36,7 +36,7 @@ pub use preference::{
     HighPriority, PreferenceProblem, Preferences, QuietWindow, Wish, preferences, put_preferences,
 };
 pub use retention::{Pruned, prune_inboxes};
-pub use route::{MessageFormat, Route, RouteSettings, put_route, routes};
+pub use route::{MessageFormat, Route, RouteSettings, put_route, routes, routes_on};
 pub use summary::{InboxCell, InboxCount, inbox_summary};
 pub use template::{
     StoredTemplate, Template, TemplateEdits, edit_template, edited_templates, stored_templates,

@@ -98,8 +98,8 @@ pub struct OutwardMessage {
     pub fallbacks: Vec<Channel>,
 }
 
-/// [`notify`] for several notices; answers the messages that go out. It takes as many statements for
-/// a thousand as for one.
+/// [`notify`] for several notices; answers the messages that go out. It takes as many round trips for
+/// a thousand as for three.
 ///
 /// # Errors
 /// What the database says.
@@ -112,7 +112,8 @@ pub fn notify_all(
     if notices.is_empty() {
         return Ok(Vec::new());
     }
-    let telling = telling(transaction.connection(), configured)?;
+    let kinds = notices.iter().map(|notice| notice.kind);
+    let telling = telling(transaction.connection(), kinds, configured)?;
     inbox::deposit(transaction, notices, |kind| telling.template(kind), now)?;
     let outward: Vec<&Notice> = notices
         .iter()

@@ -61,6 +61,8 @@ text_enum! {
     }
 }
 
+type AnyRoutes<'a> = notification_routes::BoxedQuery<'a, <DbConnection as Connection>::Backend>;
+
 type Row = (
     Kind,
     Channel,
@@ -78,7 +80,20 @@ type Row = (
 /// # Errors
 /// What the database says.
 pub fn routes(connection: &mut DbConnection) -> Result<Vec<Route>, DbError> {
-    let rows: Vec<Row> = notification_routes::table
+    load(connection, notification_routes::table.into_boxed())
+}
+
+/// The routes of one channel, by kind.
+///
+/// # Errors
+/// What the database says.
+pub fn routes_on(connection: &mut DbConnection, channel: Channel) -> Result<Vec<Route>, DbError> {
+    let on_channel = notification_routes::table.filter(notification_routes::channel.eq(channel));
+    load(connection, on_channel.into_boxed())
+}
+
+fn load(connection: &mut DbConnection, routes: AnyRoutes<'_>) -> Result<Vec<Route>, DbError> {
+    let rows: Vec<Row> = routes
         .order((notification_routes::kind, notification_routes::channel))
         .select((
             notification_routes::kind,

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::prelude::*;
 
@@ -7,7 +7,7 @@ use super::catalogue::catalogue_entry;
 use super::inbox::NotificationPriority;
 use super::kind::Kind;
 use crate::db::schema::{notification_routes, notification_templates};
-use crate::db::{DbConnection, DbError, WriteTransaction};
+use crate::db::{DbConnection, DbError, WriteTransaction, dialect};
 use crate::domain::{Channel, ChannelSet, UserId, UtcTimestamp};
 use crate::outbox::fallback_chains;
 
@@ -104,11 +104,12 @@ impl Telling {
     }
 }
 
-/// How things are told now: routes that are enabled, on channels that are configured, and the
-/// templates that somebody has edited. What is neither is passed over in a chain of fallbacks. One
+/// How things of these kinds are told now: routes that are enabled, on channels that are configured, and
+/// the templates that somebody has edited. What is neither is passed over in a chain of fallbacks. One
 /// query: it is asked at every change of the business.
 pub(super) fn telling(
     connection: &mut DbConnection,
+    kinds: impl Iterator<Item = Kind>,
     configured: ChannelSet,
 ) -> Result<Telling, DbError> {
     type Link = (Channel, bool, Option<Channel>);
@@ -120,8 +121,11 @@ pub(super) fn telling(
                 .eq(true)
                 .or(notification_routes::fallback.is_not_null()),
         );
+    let kinds: HashSet<&str> = kinds.map(Kind::as_str).collect();
+    let of_kinds = dialect::among(connection, notification_templates::kind, kinds);
     let rows: Vec<Row> = notification_templates::table
         .left_join(notification_routes::table.on(route_of_kind))
+        .filter(of_kinds)
         .filter(
             notification_templates::version
                 .gt(0)

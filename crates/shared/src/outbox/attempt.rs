@@ -2,7 +2,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use crate::db::schema::outbox_attempts;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, insert_rows};
 use crate::domain::{AttemptId, OutboxMessageId, RelayName, UtcTimestamp};
 
 /// An attempt that did not simply succeed: what support reads.
@@ -54,13 +54,11 @@ pub fn attempts_of(
         .load(connection)?)
 }
 
-/// Records attempts in one statement.
+/// Records attempts.
 pub(super) fn record(connection: &mut DbConnection, attempts: &[Attempt]) -> Result<(), DbError> {
     if attempts.is_empty() {
         return Ok(());
     }
-    crate::db::each_backend!(connection, |c| diesel::insert_into(outbox_attempts::table)
-        .values(attempts)
-        .execute(c))?;
+    insert_rows!(connection, outbox_attempts::table, attempts)?;
     Ok(())
 }

@@ -2,7 +2,7 @@ use diesel::prelude::*;
 
 use super::{FallbackChannels, NewMessage, PAYLOAD_BYTES_MAX, Priority, Status};
 use crate::db::schema::outbox_messages;
-use crate::db::{DbError, WriteTransaction, each_backend};
+use crate::db::{DbError, WriteTransaction, insert_rows};
 use crate::domain::{Channel, OutboxMessageId, RecipientId, RequestId, UtcTimestamp};
 
 /// What became of the messages handed to [`enqueue`].
@@ -70,12 +70,12 @@ pub fn enqueue_as(
     let mut inserted = 0;
     // A statement takes 65,535 values at most.
     for chunk in rows.chunks(1_000) {
-        inserted += each_backend!(transaction.connection(), |c| diesel::insert_into(
-            outbox_messages::table
-        )
-        .values(chunk)
-        .on_conflict_do_nothing()
-        .execute(c))?;
+        inserted += insert_rows!(
+            transaction.connection(),
+            outbox_messages::table,
+            chunk,
+            on_conflict_do_nothing
+        )?;
     }
     transaction.wake_relays_after_commit();
     Ok(Enqueued {

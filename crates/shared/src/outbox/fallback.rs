@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::settle::{Settlement, Verdict};
 use super::{FallbackChannels, Priority, RetryPolicy, Status};
 use crate::db::schema::{notification_routes, outbox_messages};
-use crate::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend};
+use crate::db::{DbConnection, DbError, WriteTransaction, dialect, insert_rows};
 use crate::domain::{Channel, OutboxMessageId, RecipientId, RequestId, UtcTimestamp, text_enum};
 
 text_enum! {
@@ -123,10 +123,12 @@ pub(super) fn fall_back(
     if rows.is_empty() {
         return Ok(fallbacks);
     }
-    each_backend!(connection, |c| diesel::insert_into(outbox_messages::table)
-        .values(&rows)
-        .on_conflict_do_nothing()
-        .execute(c))?;
+    insert_rows!(
+        connection,
+        outbox_messages::table,
+        &rows,
+        on_conflict_do_nothing
+    )?;
     let ended: Vec<&OutboxMessageId> = rows.iter().map(|row| &row.fallback_of).collect();
     dialect::name_fallbacks(connection, &ended)?;
     transaction.wake_relays_after_commit();
@@ -145,7 +147,8 @@ pub(super) fn stay_where_they_are(
     if ids.is_empty() {
         return Ok(());
     }
-    diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(ids)))
+    let under_way = dialect::among(connection, outbox_messages::id, ids);
+    diesel::update(outbox_messages::table.filter(under_way))
         .set(outbox_messages::fallbacks.eq(None::<FallbackChannels>))
         .execute(connection)?;
     Ok(())

@@ -3,7 +3,7 @@ use diesel::prelude::*;
 use super::fallback::stay_where_they_are;
 use super::{Status, digest};
 use crate::db::schema::outbox_messages;
-use crate::db::{DbError, WriteTransaction, dialect};
+use crate::db::{DbError, WriteTransaction, dialect, each_backend, keep_prepared};
 use crate::domain::{Channel, OutboxMessageId, UtcTimestamp};
 
 /// A message that was taken back because what it tells is no longer so.
@@ -57,16 +57,16 @@ pub fn supersede(
         return Ok(Vec::new());
     }
     let ids = waiting.iter().map(|one| &one.id);
-    diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(ids)))
-        .set((
-            outbox_messages::status.eq(Status::Cancelled),
-            outbox_messages::finished_at.eq(now),
-            outbox_messages::last_error.eq(reason),
-            outbox_messages::digest_id.eq(None::<OutboxMessageId>),
-            // Of an earlier time, if somebody has requeued it since.
-            outbox_messages::superseded_by.eq(None::<OutboxMessageId>),
-        ))
-        .execute(connection)?;
+    let waiting_ones = dialect::among(connection, outbox_messages::id, ids);
+    let cancel = diesel::update(outbox_messages::table.filter(waiting_ones)).set((
+        outbox_messages::status.eq(Status::Cancelled),
+        outbox_messages::finished_at.eq(now),
+        outbox_messages::last_error.eq(reason),
+        outbox_messages::digest_id.eq(None::<OutboxMessageId>),
+        // Of an earlier time, if somebody has requeued it since.
+        outbox_messages::superseded_by.eq(None::<OutboxMessageId>),
+    ));
+    each_backend!(connection, |c| keep_prepared(cancel).execute(c))?;
     let superseded = waiting.into_iter().map(|one| Superseded {
         id: one.id,
         channel: one.channel,
@@ -118,9 +118,11 @@ pub fn name_successors(
         if overtaken.is_empty() {
             continue;
         }
-        diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(overtaken)))
-            .set(outbox_messages::superseded_by.eq(successor))
-            .execute(transaction.connection())?;
+        let connection = transaction.connection();
+        let overtaken = dialect::among(connection, outbox_messages::id, overtaken);
+        let name = diesel::update(outbox_messages::table.filter(overtaken))
+            .set(outbox_messages::superseded_by.eq(successor));
+        each_backend!(connection, |c| keep_prepared(name).execute(c))?;
     }
     Ok(())
 }

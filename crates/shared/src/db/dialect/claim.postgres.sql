@@ -20,7 +20,8 @@ WITH due AS MATERIALIZED (
           AND due_at <= {now}
           AND quiet_until IS NULL
           AND (expires_at IS NULL OR expires_at > {now})
-          AND recipient_id <> ALL ({busy_recipients})
+          -- Looked up in a hash table: an array would be read through for each row.
+          AND recipient_id NOT IN (SELECT unnest({busy_recipients}))
         ORDER BY due_at
         LIMIT wanted.most
         FOR UPDATE SKIP LOCKED

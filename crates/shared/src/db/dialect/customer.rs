@@ -2,6 +2,7 @@ use diesel::BoxableExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
+use super::among::among;
 use crate::db::schema::customers;
 use crate::db::{DbConnection, DbError};
 use crate::domain::CustomerId;
@@ -12,12 +13,13 @@ use crate::domain::CustomerId;
 /// # Errors
 /// If the database does not answer, or the lock is not granted in time.
 pub fn lock_customers(connection: &mut DbConnection, ids: &[CustomerId]) -> Result<(), DbError> {
+    let named = among(connection, customers::id, ids);
     match connection {
         // The write transaction holds the only write lock there is.
         DbConnection::Sqlite(_) => Ok(()),
         DbConnection::Postgres(c) => {
             let _locked: Vec<CustomerId> = customers::table
-                .filter(customers::id.eq_any(ids))
+                .filter(named)
                 .order(customers::id)
                 .select(customers::id)
                 .for_update()

@@ -1,6 +1,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
 
+use super::among::among;
 use super::status::{has_status, is_waiting};
 use crate::db::schema::outbox_messages;
 use crate::db::statement::Statement;
@@ -13,11 +14,12 @@ pub(crate) fn lock_messages(
     connection: &mut DbConnection,
     ids: &[OutboxMessageId],
 ) -> Result<Vec<OutboxMessageId>, DbError> {
+    let named = among(connection, outbox_messages::id, ids);
     match connection {
         // The write transaction holds the only write lock there is.
         DbConnection::Sqlite(_) => Ok(ids.to_vec()),
         DbConnection::Postgres(c) => Ok(outbox_messages::table
-            .filter(outbox_messages::id.eq_any(ids))
+            .filter(named)
             .order(outbox_messages::id)
             .select(outbox_messages::id)
             .for_update()
@@ -45,7 +47,7 @@ pub(crate) fn lock_waiting_about(
 ) -> Result<Vec<WaitingMessage>, DbError> {
     let waiting = outbox_messages::table
         .filter(is_waiting())
-        .filter(outbox_messages::subject.eq_any(subjects))
+        .filter(among(connection, outbox_messages::subject, subjects))
         .filter(outbox_messages::outcome_unknown.eq(false))
         .order(outbox_messages::id)
         .select((
@@ -56,7 +58,7 @@ pub(crate) fn lock_waiting_about(
     Ok(match kinds {
         None => load_locked!(connection, waiting, for_update),
         Some(kinds) => {
-            let of_kinds = waiting.filter(outbox_messages::kind.eq_any(kinds));
+            let of_kinds = waiting.filter(among(connection, outbox_messages::kind, kinds));
             load_locked!(connection, of_kinds, for_update)
         }
     })
@@ -73,13 +75,13 @@ pub(crate) fn lock_sending_with_fallbacks(
     let under_way = outbox_messages::table
         .filter(has_status("sending"))
         .filter(outbox_messages::fallbacks.is_not_null())
-        .filter(outbox_messages::subject.eq_any(subjects))
+        .filter(among(connection, outbox_messages::subject, subjects))
         .order(outbox_messages::id)
         .select(outbox_messages::id);
     Ok(match kinds {
         None => load_locked!(connection, under_way, for_update, skip_locked),
         Some(kinds) => {
-            let of_kinds = under_way.filter(outbox_messages::kind.eq_any(kinds));
+            let of_kinds = under_way.filter(among(connection, outbox_messages::kind, kinds));
             load_locked!(connection, of_kinds, for_update, skip_locked)
         }
     })

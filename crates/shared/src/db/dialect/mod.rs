@@ -5,6 +5,7 @@
 //! - [`migration`] and [`signal`] serve [`migrations`](super::migrations) and [`wake`](super::wake)
 //! - [`claim`], [`settle`], [`lease`], [`agenda`] and [`channel`] keep two relays off one row
 //! - [`message`], [`quiet`] and [`status`] find messages of the outbox, and lock them
+//! - [`among`] finds any rows by a list of texts
 //! - [`customer`], [`user`], [`member`], [`inbox`], [`event`] and [`request`] are the CRM's
 
 /// Loads the rows of a query and locks them until the transaction ends, with clauses that only one of the
@@ -19,6 +20,7 @@ macro_rules! load_locked {
 }
 
 mod agenda;
+mod among;
 mod channel;
 mod claim;
 mod customer;
@@ -37,6 +39,7 @@ mod status;
 mod user;
 
 pub(crate) use agenda::matters;
+pub use among::{Among, among};
 pub(crate) use channel::{lock_probe, lock_routes};
 pub(crate) use claim::{ClaimParameters, HoldCheck, claim_messages};
 pub use customer::{CustomerCondition, CustomerLookup, has_customer_terms, lock_customers};

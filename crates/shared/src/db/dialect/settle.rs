@@ -1,4 +1,5 @@
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamp};
 
 use crate::db::statement::Statement;
@@ -64,9 +65,11 @@ pub(crate) fn settle_rows(
             .bind::<Text, _>("relay", relay)
             .load(c)?,
         DbConnection::Sqlite(c) => {
-            let batch: Vec<serde_json::Value> = rows.iter().map(as_json).collect();
+            let batch: Vec<BatchRow<'_>> = rows.iter().map(in_batch).collect();
+            let batch = serde_json::to_string(&batch)
+                .map_err(|error| DieselError::SerializationError(error.into()))?;
             Statement::new(include_str!("settle.sqlite.sql"))
-                .bind::<Text, _>("batch", serde_json::Value::Array(batch).to_string())
+                .bind::<Text, _>("batch", batch)
                 .bind::<Text, _>("relay", relay)
                 .load(c)?
         }
@@ -75,21 +78,34 @@ pub(crate) fn settle_rows(
 }
 
 /// A row of the batch, in the order in which the statement takes it apart.
-fn as_json(row: &SettledRow) -> serde_json::Value {
+type BatchRow<'a> = (
+    &'a OutboxMessageId,
+    i64,
+    &'static str,
+    i32,
+    Option<String>,
+    Option<bool>,
+    Option<i64>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<String>,
+);
+
+fn in_batch(row: &SettledRow) -> BatchRow<'_> {
     // As the driver writes moments, or they would not compare.
     let moment = |at: UtcTimestamp| at.as_naive_utc().format("%F %T%.f").to_string();
-    serde_json::json!([
-        row.id,
+    (
+        &row.id,
         row.fence,
         row.status,
         row.attempts_given_back,
         row.due_at.map(moment),
         row.outcome_unknown,
         row.errcode,
-        row.error,
-        row.provider_message_id,
+        row.error.as_deref(),
+        row.provider_message_id.as_deref(),
         row.finished_at.map(moment),
-    ])
+    )
 }
 
 fn column<'rows, T>(rows: &'rows [SettledRow], value: impl Fn(&'rows SettledRow) -> T) -> Vec<T> {
