@@ -49,7 +49,8 @@ pub(crate) async fn dispatch_messages(
             context.capacity(channel)
         };
         while let Some(message) = waiting.next(under_way.len(), capacity) {
-            under_way.spawn(finish(Arc::clone(&context), message));
+            // In a box: it has some thousand bytes, which would be copied on their way into the task.
+            under_way.spawn(Box::pin(finish(Arc::clone(&context), message)));
         }
         if !claimer_runs && under_way.is_empty() {
             return;
@@ -122,7 +123,7 @@ async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessag
         slot,
         unsettled,
     } = message;
-    let settlement = deliver(&context, &addressed, claimed_at, admission).await;
+    let settlement = deliver(&context, addressed, claimed_at, admission).await;
     drop(slot);
     FinishedMessage {
         settlement,
@@ -133,7 +134,7 @@ async fn finish(context: Arc<Context>, message: MessageInHand) -> FinishedMessag
 /// One attempt, from the claimed message to what is to become of it.
 async fn deliver(
     context: &Context,
-    addressed: &AddressedMessage,
+    addressed: AddressedMessage,
     claimed_at: Instant,
     admission: Admission,
 ) -> Settlement {
@@ -141,8 +142,8 @@ async fn deliver(
     let started_at = context.clock.now();
     let started = Instant::now();
     let controls = context.controls();
-    let reason_not_to_send = || reason_not_to_send(context, addressed, claimed_at, &admission);
-    let outcome = match prepare(addressed, context.config.crm_url.as_ref()) {
+    let reason_not_to_send = || reason_not_to_send(context, &addressed, claimed_at, &admission);
+    let outcome = match prepare(&addressed, context.config.crm_url.as_ref()) {
         Ok(request) => match reason_not_to_send() {
             None => {
                 let rules = controls.rules();
@@ -169,7 +170,7 @@ async fn deliver(
         &outcome,
         &Circumstances {
             message,
-            recipients: shown_recipients(addressed).as_deref(),
+            recipients: shown_recipients(&addressed).as_deref(),
             hold: addressed.hold.as_ref(),
             policy: &RetryPolicy::default(),
             unknown_outcome: controls.unknown_outcome(message.channel),
@@ -180,12 +181,12 @@ async fn deliver(
             now: context.clock.now(),
         },
     );
-    observe(context, addressed, &judgement, duration.as_secs_f64());
+    observe(context, &addressed, &judgement, duration.as_secs_f64());
     if let Some(pause) = context.record_transport(message.channel, outcome.transport()) {
         open_breaker(context, message.channel, pause, judgement.error.as_deref()).await;
     }
     Settlement {
-        message: message.clone(),
+        message: addressed.message,
         verdict: judgement.verdict,
         report: AttemptReport {
             started_at,

@@ -10,7 +10,8 @@ use crate::dispatcher::FinishedMessage;
 
 /// A batch is written when it has this many …
 const BATCH_MAX: usize = 500;
-/// … or this long after its first one: one statement then serves many messages, and nobody waits.
+/// … or this long after its first one: one statement then serves many messages, and nobody waits. What
+/// came while the batch before was written has waited already.
 const BATCH_WAIT: Duration = Duration::from_millis(4);
 
 /// Between two tries while the database is away.
@@ -25,8 +26,9 @@ pub(crate) async fn settle_messages(
 ) -> usize {
     let mut fallbacks = 0;
     let mut batch = Vec::new();
+    let mut has_waited = false;
     while finished.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        if batch.len() < BATCH_MAX {
+        if batch.len() < BATCH_MAX && !has_waited {
             gather_more(&mut finished, &mut batch).await;
         }
         let (settlements, unsettled): (Vec<_>, Vec<_>) = batch
@@ -35,6 +37,7 @@ pub(crate) async fn settle_messages(
             .unzip();
         fallbacks += settle_batch(&context, settlements).await;
         drop(unsettled);
+        has_waited = !finished.is_empty();
     }
     fallbacks
 }
