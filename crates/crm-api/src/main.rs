@@ -12,6 +12,10 @@ use shared::telemetry::start_logging;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Every message and request takes hundreds of small pieces of memory; see docs/PERFORMANCE.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long to wait, at the end, for what is still running on other threads: a connection that is
 /// being tried holds nothing worth keeping.
 const THREADS_WAIT_MAX: Duration = Duration::from_secs(1);

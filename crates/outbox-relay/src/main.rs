@@ -7,6 +7,10 @@ use outbox_relay::cli;
 use shared::command_line::settings_of_this_process;
 use tokio::runtime;
 
+/// Every message and request takes hundreds of small pieces of memory; see docs/PERFORMANCE.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long to wait, at the end, for what is still running on other threads: a connection that is
 /// being tried holds nothing worth keeping.
 const THREADS_WAIT_MAX: Duration = Duration::from_secs(1);
