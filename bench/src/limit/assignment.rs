@@ -11,8 +11,8 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use shared::db::schema::{
-    assignments, customers, notification_routes, notifications, operation_logs, outbox_messages,
-    users,
+    assignments, customers, inbox_changes, notification_routes, notifications, operation_logs,
+    outbox_messages, users,
 };
 use shared::db::{DatabaseUrl, DbConnection, DbError, dialect, each_backend};
 use shared::domain::{
@@ -25,7 +25,7 @@ use shared::outbox::{Priority, Status};
 use crate::load::{Load, Worked};
 use crate::message::payload;
 
-/// Runs assignments on so many connections at once for so long.
+/// Runs assignments on so many connections at once for so long, so many of them in each commit.
 ///
 /// # Errors
 /// If the database refuses one.
@@ -33,6 +33,7 @@ pub fn run(
     url: &DatabaseUrl,
     load: &Arc<Load>,
     connections: usize,
+    in_a_commit: usize,
     time: Duration,
 ) -> anyhow::Result<Worked> {
     let mut workers = Vec::new();
@@ -42,16 +43,16 @@ pub fn run(
         workers.push(thread::spawn(move || {
             let mut took = Vec::new();
             let began_at = Instant::now();
-            for turn in load.turns(worker) {
-                if began_at.elapsed() >= time {
-                    break;
-                }
+            let mut turns = load.turns(worker);
+            while began_at.elapsed() < time {
                 let asked_at = Instant::now();
                 let now = load.now();
                 in_transaction(&mut connection, |connection| {
-                    assign(connection, &load.actor, &turn.customer, &turn.owner, now)
+                    turns.by_ref().take(in_a_commit).try_for_each(|turn| {
+                        assign(connection, &load.actor, &turn.customer, &turn.owner, now)
+                    })
                 })?;
-                took.push(asked_at.elapsed());
+                took.extend(std::iter::repeat_n(asked_at.elapsed(), in_a_commit));
             }
             anyhow::Ok(took)
         }));
@@ -138,20 +139,27 @@ fn assign(
         ))
         .execute(connection)?;
     // What is no longer true.
-    if previous.is_some() {
-        let _: Vec<(OutboxMessageId, Channel)> = outbox_messages::table
-            // As a parameter it would keep the databases from the index.
-            .filter(sql::<Bool>("outbox_messages.status = 'pending'"))
-            .filter(outbox_messages::subject.eq(format!("customer:{customer}")))
-            .filter(outbox_messages::outcome_unknown.eq(false))
-            .select((outbox_messages::id, outbox_messages::channel))
-            .load(connection)?;
-    }
+    let subject = format!("customer:{customer}");
+    let overtaken = match previous {
+        Some(_) => take_back(connection, &subject, now)?,
+        None => Vec::new(),
+    };
     // Who is told.
     let told = std::iter::once((Kind::CustomerAssigned, owner.clone()))
         .chain(previous.map(|previous| (Kind::CustomerTransferredAway, previous)));
     let told: Vec<_> = told.collect();
-    tell(connection, &told, &payload(&name).to_string(), now)?;
+    let told = tell(
+        connection,
+        &told,
+        &subject,
+        &payload(&name).to_string(),
+        now,
+    )?;
+    if let ([successor, ..], [_, ..]) = (told.as_slice(), overtaken.as_slice()) {
+        diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(&overtaken)))
+            .set(outbox_messages::superseded_by.eq(successor))
+            .execute(connection)?;
+    }
     // What is answered.
     let _: (String, i32, UtcTimestamp) = customers::table
         .find(customer)
@@ -164,19 +172,58 @@ fn assign(
     Ok(())
 }
 
+/// What is under way about the subject stays on its channel, and what waits is cancelled.
+fn take_back(
+    connection: &mut DbConnection,
+    subject: &str,
+    now: UtcTimestamp,
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    // As parameters they would keep the databases from the indexes.
+    let is_under_way =
+        "outbox_messages.status = 'sending' AND outbox_messages.fallbacks IS NOT NULL";
+    let _: Vec<OutboxMessageId> = outbox_messages::table
+        .filter(sql::<Bool>(is_under_way))
+        .filter(outbox_messages::subject.eq(subject))
+        .select(outbox_messages::id)
+        .load(connection)?;
+    let waits = "(outbox_messages.status = 'pending' OR outbox_messages.digest_id IS NOT NULL)";
+    let waiting: Vec<OutboxMessageId> = outbox_messages::table
+        .filter(sql::<Bool>(waits))
+        .filter(outbox_messages::subject.eq(subject))
+        .filter(outbox_messages::outcome_unknown.eq(false))
+        .select(outbox_messages::id)
+        .load(connection)?;
+    if !waiting.is_empty() {
+        diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(&waiting)))
+            .set((
+                outbox_messages::status.eq(Status::Cancelled),
+                outbox_messages::finished_at.eq(now),
+                outbox_messages::last_error.eq("superseded: reassigned"),
+            ))
+            .execute(connection)?;
+    }
+    Ok(waiting)
+}
+
+/// Answers the messages.
 fn tell(
     connection: &mut DbConnection,
     told: &[(Kind, UserId)],
+    subject: &str,
     payload: &str,
     now: UtcTimestamp,
-) -> Result<(), DbError> {
-    let entries: Vec<_> = told
+) -> Result<Vec<OutboxMessageId>, DbError> {
+    let numbered: Vec<_> = told
         .iter()
-        .map(|(kind, user)| {
+        .map(|(kind, user)| (NotificationId::generate(), kind, user))
+        .collect();
+    let entries: Vec<_> = numbered
+        .iter()
+        .map(|(id, kind, user)| {
             (
-                notifications::id.eq(NotificationId::generate()),
-                notifications::user_id.eq(user.clone()),
-                notifications::kind.eq(*kind),
+                notifications::id.eq(id.clone()),
+                notifications::user_id.eq((*user).clone()),
+                notifications::kind.eq(**kind),
                 notifications::title.eq("新客户分配"),
                 notifications::content.eq("您有一个新的客户，请及时跟进"),
                 notifications::priority.eq("high"),
@@ -190,18 +237,34 @@ fn tell(
     )
     .values(entries)
     .execute(c))?;
+    let changes: Vec<_> = numbered
+        .iter()
+        .map(|(id, _, user)| {
+            (
+                inbox_changes::user_id.eq((*user).clone()),
+                inbox_changes::notification_id.eq(id.clone()),
+                inbox_changes::changed_at.eq(now),
+            )
+        })
+        .collect();
+    each_backend!(&mut *connection, |c| diesel::insert_into(
+        inbox_changes::table
+    )
+    .values(changes)
+    .execute(c))?;
     let _: Vec<(Kind, Channel)> = notification_routes::table
         .filter(notification_routes::enabled.eq(true))
         .select((notification_routes::kind, notification_routes::channel))
         .load(connection)?;
-    let messages: Vec<_> = told
-        .iter()
-        .map(|(kind, user)| {
+    let ids: Vec<OutboxMessageId> = told.iter().map(|_| OutboxMessageId::generate()).collect();
+    let messages: Vec<_> = std::iter::zip(told, &ids)
+        .map(|((kind, user), id)| {
             (
-                outbox_messages::id.eq(OutboxMessageId::generate()),
+                outbox_messages::id.eq(id.clone()),
                 outbox_messages::kind.eq(kind.as_str()),
                 outbox_messages::channel.eq(Channel::WechatSubscribe),
                 outbox_messages::recipient_id.eq(user.as_str()),
+                outbox_messages::subject.eq(subject.to_owned()),
                 outbox_messages::payload.eq(payload.to_owned()),
                 outbox_messages::status.eq(Status::Pending),
                 outbox_messages::priority.eq(Priority::High),
@@ -216,5 +279,5 @@ fn tell(
     )
     .values(messages)
     .execute(c))?;
-    Ok(())
+    Ok(ids)
 }

@@ -27,7 +27,7 @@ pub async fn fastest(sink: &Sink, messages: usize, in_flight: u32) -> anyhow::Re
     let mut fastest = Duration::MAX;
     for threads in [1, processors] {
         sink.clear();
-        let url = sink.url();
+        let url = address(sink)?;
         tokio::task::spawn_blocking(move || send(&url, messages, in_flight, threads)).await??;
         let tally = sink.tally();
         ensure!(tally.requests() == messages, "the loop was not counted");
@@ -37,21 +37,40 @@ pub async fn fastest(sink: &Sink, messages: usize, in_flight: u32) -> anyhow::Re
     Ok(fastest)
 }
 
-fn send(url: &str, messages: usize, in_flight: u32, threads: usize) -> anyhow::Result<()> {
-    let url: Url = format!("{url}/cgi-bin/message/subscribe/send?access_token=bench").parse()?;
+/// Where messages go.
+pub(super) fn address(sink: &Sink) -> anyhow::Result<Url> {
+    let url = sink.url();
+    Ok(format!("{url}/cgi-bin/message/subscribe/send?access_token=bench").parse()?)
+}
+
+/// A client set up as the relay's is.
+pub(super) fn client() -> reqwest::Result<Client> {
+    Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .no_proxy()
+        .build()
+}
+
+/// Sends one message and reads the answer.
+pub(super) async fn post(http: &Client, url: &Url, body: String) -> reqwest::Result<()> {
+    let request = http
+        .post(url.clone())
+        .header(CONTENT_TYPE, "application/json")
+        .body(body);
+    request.send().await?.error_for_status()?.bytes().await?;
+    Ok(())
+}
+
+fn send(url: &Url, messages: usize, in_flight: u32, threads: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Set up as the relay's client is.
-        let http = Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .no_proxy()
-            .build()?;
+        let http = client()?;
         let next = Arc::new(AtomicUsize::new(0));
         let mut senders = JoinSet::new();
         for _ in 0..in_flight {
@@ -62,11 +81,7 @@ fn send(url: &str, messages: usize, in_flight: u32, threads: usize) -> anyhow::R
                     if number >= messages {
                         return anyhow::Ok(());
                     }
-                    let request = http
-                        .post(url.clone())
-                        .header(CONTENT_TYPE, "application/json")
-                        .body(message::body(number));
-                    request.send().await?.error_for_status()?.bytes().await?;
+                    post(&http, &url, message::body(number)).await?;
                 }
             });
         }

@@ -50,11 +50,20 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Api) -> anyho
     };
     let actor = stage.people()[0].id.clone();
     let load = Arc::new(Load::prepare(&stage, actor, connections).await?);
-    let (database, limit_load) = (stage.url().clone(), Arc::clone(&load));
-    let limit = tokio::task::spawn_blocking(move || {
-        assignment::run(&database, &limit_load, connections, time)
-    })
-    .await??;
+    let by_hand = async |in_a_commit| {
+        let (database, load) = (stage.url().clone(), Arc::clone(&load));
+        tokio::task::spawn_blocking(move || {
+            assignment::run(&database, &load, connections, in_a_commit, time)
+        })
+        .await?
+    };
+    let limit = by_hand(1).await?;
+    // What one writer can do at all, whoever waits for its commits.
+    let grouped = if stage.url().is_embedded() {
+        Some(by_hand(arguments.clients).await?)
+    } else {
+        None
+    };
 
     say(&stage.describe()?);
     say(&format!(
@@ -62,6 +71,14 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &arguments::Api) -> anyho
         arguments.clients, arguments.seconds
     ));
     print(&ours, &limit);
+    if let Some(grouped) = grouped {
+        say(&format!(
+            "the same statements, {} assignments in a commit: {}, of which ours is {}",
+            arguments.clients,
+            show_rate(grouped.rate),
+            show_ratio(ratio(ours.rate, grouped.rate))
+        ));
+    }
     say(&format!(
         "{} answers, {history} assignments and {messages} messages in the tables",
         ours.took.len()

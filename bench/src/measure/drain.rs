@@ -7,7 +7,7 @@ use super::delivery::{Delivered, Until, deliver};
 use super::explanation::explain;
 use crate::arguments::{Delivery, Drain, Statistics};
 use crate::figures::{per_second, ratio, show_duration, show_rate, show_ratio};
-use crate::limit::raw_loop;
+use crate::limit::{bare_queue, raw_loop};
 use crate::meter;
 use crate::sink::Sink;
 use crate::stage::Stage;
@@ -25,6 +25,8 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result
 
     let stage = set_up(url, arguments).await?;
     let delivered = deliver(&stage, &sink, delivery, Until::Settled).await?;
+    let queued = bare_queue::run(&stage, &sink, delivery.rows, in_flight(delivery)).await?;
+    let bare = per_second(delivery.rows, queued);
 
     say(&stage.describe()?);
     say(&format!(
@@ -34,7 +36,7 @@ pub async fn run(url: Option<&DatabaseUrl>, arguments: &Drain) -> anyhow::Result
         delivery.in_flight,
         humantime::format_duration(delivery.delay)
     ));
-    print_rates(delivery, &delivered, limit);
+    print_rates(delivery, &delivered, limit, bare);
     say(&delivered.count.to_string());
     meter::print_for(&delivered.used, delivery.rows);
 
@@ -61,8 +63,8 @@ fn in_flight(delivery: &Delivery) -> u32 {
     delivery.in_flight * delivery.relays.relays
 }
 
-fn print_rates(delivery: &Delivery, delivered: &Delivered, limit: f64) {
-    let beside = |name: &str, rate: f64| {
+fn print_rates(delivery: &Delivery, delivered: &Delivered, limit: f64, bare: f64) {
+    let beside = |name: &str, rate: f64, limit: f64| {
         [
             name.to_owned(),
             show_rate(rate),
@@ -71,21 +73,19 @@ fn print_rates(delivery: &Delivery, delivered: &Delivered, limit: f64) {
         ]
     };
     let on_the_wire = per_second(delivery.rows, delivered.on_the_wire);
-    let mut rows = vec![beside("on the wire", on_the_wire)];
+    let mut rows = vec![beside("on the wire", on_the_wire, limit)];
     if let Some(settled) = delivered.settled {
-        rows.push(beside(
-            "until all settled",
-            per_second(delivery.rows, settled),
-        ));
+        let settled = per_second(delivery.rows, settled);
+        rows.push(beside("until all settled", settled, limit));
+        rows.push(beside("the same, beside a bare queue", settled, bare));
     }
     if !delivery.delay.is_zero() {
         let ideal = f64::from(in_flight(delivery)) / delivery.delay.as_secs_f64();
-        rows.push([
-            "on the wire, beside in flight / delay".to_owned(),
-            show_rate(on_the_wire),
-            show_rate(ideal),
-            show_ratio(ratio(on_the_wire, ideal)),
-        ]);
+        rows.push(beside(
+            "on the wire, beside in flight / delay",
+            on_the_wire,
+            ideal,
+        ));
     }
     table::print(
         [
