@@ -171,6 +171,8 @@
       return load();
     }
     const focused = document.activeElement?.closest?.(".entry")?.dataset.id;
+    // What stands here before anything can be pushed is no news.
+    if (socket?.readyState !== WebSocket.OPEN) list.items.forEach((entry) => known.add(entry.id));
     at("list").replaceChildren(...list.items.map(row));
     if (focused) {
       const again = at("list").querySelector(`[data-id="${CSS.escape(focused)}"] button`);
@@ -223,8 +225,9 @@
         showCount(message.count);
         break;
       case "notification":
-        // After an interruption the server says again what may have been missed.
-        if (known.has(message.id) || at("list").querySelector(`[data-id="${CSS.escape(message.id)}"]`)) break;
+        // After an interruption the server says again what may have been missed. That the list has it
+        // already says nothing: it may have been loaded in this moment.
+        if (known.has(message.id)) break;
         known.add(message.id);
         see(message.id);
         if (!message.read) toast(message);
