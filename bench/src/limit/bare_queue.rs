@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Text};
@@ -55,12 +55,16 @@ pub async fn run(
     let url = raw_loop::address(sink)?;
     let sender = thread::spawn(move || send(&url, waiting, &sent, in_flight));
     let database = stage.url().clone();
-    let settled_at =
+    let kept =
         tokio::task::spawn_blocking(move || keep_queue(&database, messages, &claimed, &answered))
-            .await??;
-    sender
-        .join()
-        .map_err(|_| anyhow!("the sender panicked"))??;
+            .await?;
+    let sent = sender.join().map_err(|_| anyhow!("the sender panicked"))?;
+    let settled_at = match (kept, sent) {
+        (Ok(settled_at), Ok(())) => settled_at,
+        (Err(error), Ok(())) | (Ok(_), Err(error)) => return Err(error),
+        // Whichever ended first took the other one with it.
+        (Err(queue), Err(sender)) => bail!("the queue: {queue:#}; its sender: {sender:#}"),
+    };
     let first_request = {
         let tally = sink.tally();
         ensure!(tally.requests() == messages, "the queue was not counted");
