@@ -13,5 +13,6 @@ mod notification_fallback;
 mod outbox;
 mod schedule;
 mod schema;
+mod statement;
 mod wake;
 mod writer;

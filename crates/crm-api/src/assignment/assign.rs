@@ -17,8 +17,7 @@ use super::ownership::OwnerChange;
 use super::telling::{Telling, notices};
 use crate::customers::LeadLevel;
 
-/// The most customers in one order. A statement takes 32,766 values at most, and the rows stay
-/// locked until all are done.
+/// The most customers in one order: their rows stay locked until all are done.
 pub const CUSTOMERS_MAX: usize = 1_000;
 
 text_enum! {
@@ -296,7 +295,7 @@ fn update(
         customers::version.eq(customers::version + 1),
         moved_by_rule,
     ));
-    each_backend!(connection, |c| keep_prepared(give).execute(c))?;
+    each_backend!(connection, |c| keep_prepared(give).run(c))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use shared::db::schema::customers;
-use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
+use shared::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend, keep_prepared};
 use shared::domain::{CustomerId, RequestId, UserId, UtcTimestamp};
 use shared::notification::notify_all;
 use shared::operation_log::Actor;
@@ -146,21 +146,20 @@ fn update(
 ) -> Result<(), DbError> {
     let ids = released.iter().map(|customer| &customer.id);
     let named = dialect::among(connection, customers::id, ids);
-    diesel::update(customers::table.filter(named))
-        .set((
-            customers::assigned_to.eq(None::<UserId>),
-            customers::assigned_by.eq(None::<UserId>),
-            customers::assigned_at.eq(None::<UtcTimestamp>),
-            customers::assignment_reason.eq(None::<String>),
-            customers::lead_level.eq(LeadLevel::Lost),
-            customers::in_public_pool.eq(true),
-            customers::pool_entered_at.eq(now),
-            customers::pool_reason.eq(&order.reason),
-            customers::last_activity_at.eq(now),
-            customers::updated_at.eq(now),
-            customers::version.eq(customers::version + 1),
-        ))
-        .execute(connection)?;
+    let release = diesel::update(customers::table.filter(named)).set((
+        customers::assigned_to.eq(None::<UserId>),
+        customers::assigned_by.eq(None::<UserId>),
+        customers::assigned_at.eq(None::<UtcTimestamp>),
+        customers::assignment_reason.eq(None::<String>),
+        customers::lead_level.eq(LeadLevel::Lost),
+        customers::in_public_pool.eq(true),
+        customers::pool_entered_at.eq(now),
+        customers::pool_reason.eq(&order.reason),
+        customers::last_activity_at.eq(now),
+        customers::updated_at.eq(now),
+        customers::version.eq(customers::version + 1),
+    ));
+    each_backend!(connection, |c| keep_prepared(release).run(c))?;
     Ok(())
 }
 

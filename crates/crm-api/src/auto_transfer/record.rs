@@ -101,7 +101,7 @@ pub(super) fn append(
     transaction: &mut WriteTransaction<'_>,
     moved: &[TransferRecord],
 ) -> Result<(), DbError> {
-    // SQLite takes 32,766 values in a statement.
+    // PostgreSQL takes 65,535 values in a statement.
     for chunk in moved.chunks(1_000) {
         insert_rows!(
             transaction.connection(),

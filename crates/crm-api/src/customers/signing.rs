@@ -3,7 +3,7 @@ use shared::db::schema::contract_signings;
 use shared::db::{DbConnection, DbError, insert_rows};
 use shared::domain::{CustomerId, UserId, UtcTimestamp};
 
-/// How many rows one statement writes: it takes 32,766 values at most.
+/// How many rows one statement writes: it takes 65,535 values at most.
 const ROWS_AT_ONCE: usize = 1_000;
 
 /// That the contract of a customer is signed now, for the reports.

@@ -23,7 +23,7 @@ pub(super) struct Occasion {
     pub(super) request_id: RequestId,
 }
 
-/// How many rows one statement writes: it takes 32,766 values at most.
+/// How many rows one statement writes: it takes 65,535 values at most.
 const ROWS_AT_ONCE: usize = 1_000;
 
 /// Enters the customers of a file and gives them to their owners, each of whom is told once, however

@@ -35,7 +35,8 @@ pub use each_backend;
 ///
 /// The statement for one row is kept prepared; that for many is read and planned anew each time, as
 /// their number is part of its text. On SQLite, to which there is no way to be saved, each row goes by
-/// itself, and on PostgreSQL where there are one or two, as in most changes of the business.
+/// itself, and on PostgreSQL where there are one or two, as in most changes of the business. A row that
+/// is refused leaves those before it to the end of the transaction.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! insert_rows {

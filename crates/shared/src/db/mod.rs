@@ -27,7 +27,7 @@ mod writer;
 pub use connection::{DbConnection, each_backend, insert_rows};
 pub use error::{ConnectError, DbError};
 pub use pool::{Database, PoolOptions};
-pub use statement::{KeptPrepared, keep_prepared};
+pub use statement::{KeptPrepared, NoRow, keep_prepared};
 pub use transaction::WriteTransaction;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use wake::Topic;

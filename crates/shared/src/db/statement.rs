@@ -2,8 +2,11 @@ use std::marker::PhantomData;
 
 use diesel::RunQueryDsl;
 use diesel::backend::Backend;
+use diesel::deserialize::QueryableByName;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::LoadQuery;
 use diesel::result::{Error as DieselError, QueryResult};
+use diesel::row::NamedRow;
 use diesel::serialize::ToSql;
 use diesel::sql_types::{HasSqlType, Untyped};
 
@@ -99,14 +102,39 @@ impl<B> Query for Statement<B> {
 
 impl<B, Connection> RunQueryDsl<Connection> for Statement<B> {}
 
-/// A query whose statement the connection keeps prepared.
+/// An update whose statement the connection keeps prepared.
 pub struct KeptPrepared<Q>(Q);
 
 /// Lets the connection keep the statement of an update, which it would otherwise read and plan anew each
 /// time: a changeset may leave columns out, and there could be any number of statements. For updates whose
 /// text is one of a few, on a connection to one of the databases (`each_backend!`).
-pub fn keep_prepared<Q>(query: Q) -> KeptPrepared<Q> {
-    KeptPrepared(query)
+pub fn keep_prepared<Q>(update: Q) -> KeptPrepared<Q> {
+    KeptPrepared(update)
+}
+
+impl<Q> KeptPrepared<Q> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn run<'query, C>(self, connection: &mut C) -> QueryResult<()>
+    where
+        Self: LoadQuery<'query, C, NoRow>,
+    {
+        // As a query, because what is only executed is asked by reference, and then diesel asks the
+        // update inside whether it may be kept.
+        let _: Vec<NoRow> = self.load(connection)?;
+        Ok(())
+    }
+}
+
+/// The row of a statement that answers none.
+pub struct NoRow;
+
+impl<DB: Backend> QueryableByName<DB> for NoRow {
+    fn build<'row>(_: &impl NamedRow<'row, DB>) -> diesel::deserialize::Result<Self> {
+        Ok(Self)
+    }
 }
 
 impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for KeptPrepared<Q> {
@@ -123,6 +151,10 @@ impl<Q> QueryId for KeptPrepared<Q> {
     type QueryId = ();
     // Kept under its text.
     const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for KeptPrepared<Q> {
+    type SqlType = Untyped;
 }
 
 impl<Q, Connection> RunQueryDsl<Connection> for KeptPrepared<Q> {}

@@ -107,7 +107,7 @@ pub(super) fn deposit<'a>(
         .filter(|notice| notice.reach.has_inbox())
         .flat_map(|notice| entries_of(notice, &template(notice.kind), now))
         .collect();
-    // A statement takes 32,766 values at most.
+    // A statement takes 65,535 values at most.
     for chunk in entries.chunks(1_000) {
         insert_rows!(transaction.connection(), notifications::table, chunk)?;
     }

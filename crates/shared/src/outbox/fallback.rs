@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use super::settle::{Settlement, Verdict};
 use super::{FallbackChannels, Priority, RetryPolicy, Status};
 use crate::db::schema::{notification_routes, outbox_messages};
-use crate::db::{DbConnection, DbError, WriteTransaction, dialect, insert_rows};
+use crate::db::{
+    DbConnection, DbError, WriteTransaction, dialect, each_backend, insert_rows, keep_prepared,
+};
 use crate::domain::{Channel, OutboxMessageId, RecipientId, RequestId, UtcTimestamp, text_enum};
 
 text_enum! {
@@ -148,9 +150,9 @@ pub(super) fn stay_where_they_are(
         return Ok(());
     }
     let under_way = dialect::among(connection, outbox_messages::id, ids);
-    diesel::update(outbox_messages::table.filter(under_way))
-        .set(outbox_messages::fallbacks.eq(None::<FallbackChannels>))
-        .execute(connection)?;
+    let stay = diesel::update(outbox_messages::table.filter(under_way))
+        .set(outbox_messages::fallbacks.eq(None::<FallbackChannels>));
+    each_backend!(connection, |c| keep_prepared(stay).run(c))?;
     Ok(())
 }
 

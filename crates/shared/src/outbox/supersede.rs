@@ -66,7 +66,7 @@ pub fn supersede(
         // Of an earlier time, if somebody has requeued it since.
         outbox_messages::superseded_by.eq(None::<OutboxMessageId>),
     ));
-    each_backend!(connection, |c| keep_prepared(cancel).execute(c))?;
+    each_backend!(connection, |c| keep_prepared(cancel).run(c))?;
     let superseded = waiting.into_iter().map(|one| Superseded {
         id: one.id,
         channel: one.channel,
@@ -122,7 +122,7 @@ pub fn name_successors(
         let overtaken = dialect::among(connection, outbox_messages::id, overtaken);
         let name = diesel::update(outbox_messages::table.filter(overtaken))
             .set(outbox_messages::superseded_by.eq(successor));
-        each_backend!(connection, |c| keep_prepared(name).execute(c))?;
+        each_backend!(connection, |c| keep_prepared(name).run(c))?;
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 //! about, and the statements that are too long for a line of code beside it.
 //!
 //! - [`session`] sets connections up, begins and commits what writes, and tells the database's time
-//! - [`migration`] and [`signal`] serve [`migrations`](super::migrations) and [`wake`](super::wake)
+//! - [`migration`] and [`mod@signal`] serve [`migrations`](super::migrations) and [`wake`](super::wake)
 //! - [`claim`], [`settle`], [`lease`], [`agenda`] and [`channel`] keep two relays off one row
 //! - [`message`], [`quiet`] and [`status`] find messages of the outbox, and lock them
-//! - [`among`] finds any rows by a list of texts
+//! - [`mod@among`] finds any rows by a list of texts
 //! - [`customer`], [`user`], [`member`], [`inbox`], [`event`] and [`request`] are the CRM's
 
 /// Loads the rows of a query and locks them until the transaction ends, with clauses that only one of the
