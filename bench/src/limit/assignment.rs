@@ -66,7 +66,8 @@ pub fn run(
     Ok(Worked::new(took, began_at.elapsed()))
 }
 
-fn in_transaction(
+/// As the programs begin theirs.
+pub(super) fn in_transaction(
     connection: &mut DbConnection,
     work: impl FnOnce(&mut DbConnection) -> Result<(), DbError>,
 ) -> Result<(), DbError> {

@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Text};
 use reqwest::Url;
@@ -17,6 +16,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use super::assignment::in_transaction;
 use super::raw_loop;
 use crate::message;
 use crate::sink::Sink;
@@ -110,19 +110,16 @@ fn keep_queue(
         if done.is_empty() && !claims {
             done.push(answered.recv().context("the sender has ended")?);
         }
-        connection.batch_execute(match &connection {
-            DbConnection::Postgres(_) => "BEGIN",
-            DbConnection::Sqlite(_) => "BEGIN IMMEDIATE",
+        let mut next = Vec::new();
+        in_transaction(&mut connection, |connection| {
+            if !done.is_empty() {
+                settle(connection, &done)?;
+            }
+            if claims {
+                next = claim(connection)?;
+            }
+            Ok(())
         })?;
-        if !done.is_empty() {
-            settle(&mut connection, &done)?;
-        }
-        let next = if claims {
-            claim(&mut connection)?
-        } else {
-            Vec::new()
-        };
-        connection.batch_execute("COMMIT")?;
         in_hand = in_hand + next.len() - done.len();
         unclaimed -= next.len();
         for message in next {

@@ -41,18 +41,15 @@ pub use each_backend;
 #[doc(hidden)]
 macro_rules! insert_rows {
     ($connection:expr, $table:expr, $rows:expr $(, $clause:ident)?) => {{
-        let rows = $rows;
-        match $connection {
+        let (connection, rows) = (&mut *$connection, $rows);
+        match connection {
             $crate::db::DbConnection::Postgres(c) if rows.len() > 2 => {
                 diesel::insert_into($table).values(rows)$(.$clause())?.execute(c)
             }
-            $crate::db::DbConnection::Postgres(c) => rows.iter().try_fold(0, |inserted, row| {
+            connection => rows.iter().try_fold(0, |inserted, row| {
                 let insert = diesel::insert_into($table).values(row)$(.$clause())?;
-                Ok::<usize, diesel::result::Error>(inserted + insert.execute(c)?)
-            }),
-            $crate::db::DbConnection::Sqlite(c) => rows.iter().try_fold(0, |inserted, row| {
-                let insert = diesel::insert_into($table).values(row)$(.$clause())?;
-                Ok::<usize, diesel::result::Error>(inserted + insert.execute(c)?)
+                let more = $crate::db::each_backend!(&mut *connection, |c| insert.execute(c))?;
+                Ok::<usize, diesel::result::Error>(inserted + more)
             }),
         }
     }};

@@ -24,7 +24,8 @@ pub struct Among<E> {
 /// connection keeps the statement prepared however many there are.
 ///
 /// For what is asked all the time. (`eq_any` is a parameter for each on SQLite, and parsed anew each time;
-/// PostgreSQL plans its array anew. Both together were a quarter of an assignment on SQLite.)
+/// PostgreSQL plans its array anew. With inserts and updates, reading statements anew was a quarter of an
+/// assignment on SQLite.)
 pub fn among<E, T: Serialize>(
     connection: &DbConnection,
     text: E,

@@ -13,20 +13,16 @@ use crate::domain::CustomerId;
 /// # Errors
 /// If the database does not answer, or the lock is not granted in time.
 pub fn lock_customers(connection: &mut DbConnection, ids: &[CustomerId]) -> Result<(), DbError> {
-    let named = among(connection, customers::id, ids);
-    match connection {
-        // The write transaction holds the only write lock there is.
-        DbConnection::Sqlite(_) => Ok(()),
-        DbConnection::Postgres(c) => {
-            let _locked: Vec<CustomerId> = customers::table
-                .filter(named)
-                .order(customers::id)
-                .select(customers::id)
-                .for_update()
-                .load(c)?;
-            Ok(())
-        }
+    // The write transaction holds the only write lock there is.
+    if let DbConnection::Sqlite(_) = connection {
+        return Ok(());
     }
+    let named = customers::table
+        .filter(among(connection, customers::id, ids))
+        .order(customers::id)
+        .select(customers::id);
+    let _locked: Vec<CustomerId> = load_locked!(connection, named, for_update);
+    Ok(())
 }
 
 /// A condition on customers.

@@ -14,18 +14,15 @@ pub(crate) fn lock_messages(
     connection: &mut DbConnection,
     ids: &[OutboxMessageId],
 ) -> Result<Vec<OutboxMessageId>, DbError> {
-    let named = among(connection, outbox_messages::id, ids);
-    match connection {
-        // The write transaction holds the only write lock there is.
-        DbConnection::Sqlite(_) => Ok(ids.to_vec()),
-        DbConnection::Postgres(c) => Ok(outbox_messages::table
-            .filter(named)
-            .order(outbox_messages::id)
-            .select(outbox_messages::id)
-            .for_update()
-            .skip_locked()
-            .load(c)?),
+    // The write transaction holds the only write lock there is.
+    if let DbConnection::Sqlite(_) = connection {
+        return Ok(ids.to_vec());
     }
+    let named = outbox_messages::table
+        .filter(among(connection, outbox_messages::id, ids))
+        .order(outbox_messages::id)
+        .select(outbox_messages::id);
+    Ok(load_locked!(connection, named, for_update, skip_locked))
 }
 
 /// A message that waits, by itself or in a digest.
