@@ -12,6 +12,7 @@ mod kind;
 mod notice;
 mod placeholder;
 mod preference;
+mod quiet_window;
 mod retention;
 mod route;
 mod summary;
@@ -33,8 +34,9 @@ pub use notice::{Notice, OutwardMessage, Reach, Terms, notify, notify_all};
 pub use placeholder::{MISSING_VALUE, MalformedTemplate, missing, placeholders, render};
 pub(crate) use preference::read as read_preferences;
 pub use preference::{
-    HighPriority, PreferenceProblem, Preferences, QuietWindow, Wish, preferences, put_preferences,
+    HighPriority, PreferenceProblem, Preferences, Wish, preferences, put_preferences,
 };
+pub use quiet_window::QuietWindow;
 pub use retention::{Pruned, prune_inboxes};
 pub use route::{MessageFormat, Route, RouteSettings, put_route, routes, routes_on};
 pub use summary::{InboxCell, InboxCount, inbox_summary};

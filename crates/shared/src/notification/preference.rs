@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Weekday};
+use chrono::{DateTime, TimeZone};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
+use super::quiet_window::{QuietWindow, overlap, quiet_until};
 use crate::db::schema::notification_preferences;
 use crate::db::{DbConnection, DbError, WriteTransaction, each_backend};
 use crate::domain::{Channel, RecipientId, UserId, UtcTimestamp, text_enum};
@@ -35,21 +36,6 @@ text_enum! {
         /// It comes at once.
         BreaksThrough => "breaks_through",
     }
-}
-
-/// A time of certain days in which somebody does not want to be disturbed, in the zone of the
-/// installation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct QuietWindow {
-    /// The days on which it begins, Monday = 1 to Sunday = 7.
-    pub days: BTreeSet<u8>,
-    /// When it begins.
-    #[serde(with = "clock_time")]
-    pub start: NaiveTime,
-    /// When it ends: on the next day, if that is earlier than the beginning.
-    #[serde(with = "clock_time")]
-    pub end: NaiveTime,
 }
 
 /// What somebody's preferences say of one message at one moment.
@@ -114,30 +100,13 @@ impl Preferences {
                 return Err(PreferenceProblem::NoLength { window });
             }
         }
-        match self.overlap() {
+        match overlap(&self.quiet_windows) {
             Some((one, another)) => Err(PreferenceProblem::Overlap {
                 window: one.max(another),
                 other: one.min(another),
             }),
             None => Ok(()),
         }
-    }
-
-    /// Two windows that share some time.
-    fn overlap(&self) -> Option<(usize, usize)> {
-        let windows = self.quiet_windows.iter().enumerate();
-        let mut spans: Vec<(i64, i64, usize)> = windows
-            .flat_map(|(window, quiet)| spans(quiet).map(move |(from, to)| (from, to, window)))
-            .collect();
-        spans.sort_unstable();
-        let overlap = spans.windows(2).find(|pair| pair[0].1 > pair[1].0);
-        if let Some(pair) = overlap {
-            return Some((pair[0].2, pair[1].2));
-        }
-        // The week is a ring: what runs over its end is also at its beginning.
-        let (first_start, _, first) = *spans.first()?;
-        let over_the_end = spans.iter().find(|(_, end, _)| *end > first_start + WEEK);
-        over_the_end.map(|(_, _, window)| (first, *window))
     }
 
     /// What they say of a message at a moment, which is given in the zone of the installation.
@@ -159,113 +128,10 @@ impl Preferences {
         if priority == Priority::High && self.high_priority == HighPriority::BreaksThrough {
             return Wish::Now;
         }
-        match self.quiet_until(moment.naive_local()) {
+        match quiet_until(&self.quiet_windows, moment) {
             None => Wish::Now,
-            Some(until) => Wish::Later {
-                until: moment_of(&moment.timezone(), until),
-            },
+            Some(until) => Wish::Later { until },
         }
-    }
-
-    /// The end of the windows that this moment is in, one after the other.
-    fn quiet_until(&self, moment: NaiveDateTime) -> Option<NaiveDateTime> {
-        let mut until = None;
-        let mut at = moment;
-        // Windows do not overlap: a week of them, one after the other, is quiet for ever.
-        while let Some(end) = self.quiet_windows.iter().find_map(|one| one.end_at(at)) {
-            until = Some(end);
-            at = end;
-            if at - moment > chrono::Duration::days(7) {
-                break;
-            }
-        }
-        until
-    }
-}
-
-impl QuietWindow {
-    /// When it ends, if this moment is in it.
-    fn end_at(&self, moment: NaiveDateTime) -> Option<NaiveDateTime> {
-        let today = moment.date();
-        let begun_on = [Some(today), today.pred_opt()];
-        begun_on.into_iter().flatten().find_map(|day| {
-            if !self.days.contains(&number_of(day.weekday())) {
-                return None;
-            }
-            let (start, end) = (day.and_time(self.start), self.end_of(day)?);
-            (start <= moment && moment < end).then_some(end)
-        })
-    }
-
-    /// When it ends that begins on this day.
-    fn end_of(&self, day: NaiveDate) -> Option<NaiveDateTime> {
-        let last_day = if self.end > self.start {
-            Some(day)
-        } else {
-            day.checked_add_days(Days::new(1))
-        };
-        last_day.map(|day| day.and_time(self.end))
-    }
-}
-
-fn number_of(day: Weekday) -> u8 {
-    u8::try_from(day.number_from_monday()).unwrap_or(u8::MAX)
-}
-
-/// Minutes of a day, and of a week.
-const DAY: i64 = 24 * 60;
-const WEEK: i64 = 7 * DAY;
-
-/// From when to when a window lasts, in minutes since the beginning of the week.
-fn spans(window: &QuietWindow) -> impl Iterator<Item = (i64, i64)> {
-    let start = minutes(window.start);
-    let end = minutes(window.end);
-    let length = if end > start {
-        end - start
-    } else {
-        end + DAY - start
-    };
-    window.days.iter().map(move |day| {
-        let from = i64::from(day - 1) * DAY + start;
-        (from, from + length)
-    })
-}
-
-fn minutes(time: NaiveTime) -> i64 {
-    (time - NaiveTime::MIN).num_minutes()
-}
-
-/// A local time as a moment. One that a change of clocks leaves out comes an hour later, and of one
-/// that comes twice the first is meant.
-fn moment_of<Tz: TimeZone>(zone: &Tz, local: NaiveDateTime) -> UtcTimestamp {
-    let found = zone.from_local_datetime(&local).earliest();
-    let moment = found.or_else(|| {
-        let later = local + chrono::Duration::hours(1);
-        zone.from_local_datetime(&later).earliest()
-    });
-    moment.map_or_else(|| local.and_utc().into(), |moment| moment.to_utc().into())
-}
-
-/// A time of day as `22:30`.
-mod clock_time {
-    use chrono::NaiveTime;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    const FORM: &str = "%H:%M";
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &NaiveTime,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&time.format(FORM))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<NaiveTime, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        NaiveTime::parse_from_str(&text, FORM)
-            .map_err(|_| serde::de::Error::custom(format!("{text:?} is no time such as 22:30")))
     }
 }
 
@@ -325,7 +191,7 @@ pub fn put_preferences(
 
 #[cfg(test)]
 mod tests {
-    use chrono::FixedOffset;
+    use chrono::{FixedOffset, NaiveDateTime, NaiveTime};
 
     use super::*;
 
@@ -349,67 +215,6 @@ mod tests {
 
     fn local(text: &str) -> NaiveDateTime {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
-    }
-
-    #[test]
-    fn a_window_ends_when_it_should() {
-        let night = window(EVERY_DAY, "22:00", "08:00");
-        let friday_night = window(&[5], "22:00", "08:00");
-        let noon = window(&[1, 3], "12:00", "13:30");
-        // 2026-01-02 is a Friday.
-        for (windows, at, until) in [
-            (vec![night.clone()], "2026-01-02 21:59", None),
-            (
-                vec![night.clone()],
-                "2026-01-02 22:00",
-                Some("2026-01-03 08:00"),
-            ),
-            (
-                vec![night.clone()],
-                "2026-01-03 00:00",
-                Some("2026-01-03 08:00"),
-            ),
-            (
-                vec![night.clone()],
-                "2026-01-03 07:59",
-                Some("2026-01-03 08:00"),
-            ),
-            (vec![night.clone()], "2026-01-03 08:00", None),
-            (vec![friday_night.clone()], "2026-01-02 07:00", None),
-            (
-                vec![friday_night.clone()],
-                "2026-01-03 07:00",
-                Some("2026-01-03 08:00"),
-            ),
-            (vec![friday_night], "2026-01-03 23:00", None),
-            (
-                vec![noon.clone()],
-                "2026-01-05 12:30",
-                Some("2026-01-05 13:30"),
-            ),
-            (vec![noon.clone()], "2026-01-06 12:30", None),
-            (
-                vec![night, window(&[6], "08:00", "10:00")],
-                "2026-01-03 01:00",
-                Some("2026-01-03 10:00"),
-            ),
-            (vec![noon], "2026-01-05 13:30", None),
-        ] {
-            let quiet = quiet(&windows);
-            quiet.check().unwrap();
-            assert_eq!(
-                quiet.quiet_until(local(at)),
-                until.map(local),
-                "{windows:?} {at}"
-            );
-        }
-        let always = quiet(&[
-            window(EVERY_DAY, "00:00", "12:00"),
-            window(EVERY_DAY, "12:00", "00:00"),
-        ]);
-        always.check().unwrap();
-        let until = always.quiet_until(local("2026-01-02 03:00")).unwrap();
-        assert!(until > local("2026-01-09 03:00") && until < local("2026-01-11 00:00"));
     }
 
     #[test]

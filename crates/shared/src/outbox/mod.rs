@@ -27,6 +27,7 @@ mod digest;
 mod enqueue;
 mod errcode_override;
 mod explain;
+mod facts;
 mod failures;
 mod fallback;
 mod fallback_channels;
@@ -60,7 +61,8 @@ pub use digest::{
 };
 pub use enqueue::{Enqueued, enqueue, enqueue_as};
 pub use errcode_override::{ErrcodeOverride, errcode_overrides, reset_errcode, set_errcode};
-pub use explain::{Explanation, Facts, LinkedMessage, decide, explain};
+pub use explain::{Explanation, LinkedMessage, decide, explain};
+pub use facts::Facts;
 pub use failures::{FailureLine, failures};
 pub use fallback::{Fallback, FallbackCause};
 pub use fallback_channels::{FallbackChannels, fallback_chains};
