@@ -3,7 +3,10 @@ use serde_json::{Value, json};
 use super::chromium::{Browser, Page};
 use crate::harness::{PASSWORD, TestApi, TestDatabase, on_each_database};
 
-on_each_database!(an_open_page_shows_an_assignment_without_being_loaded_anew);
+on_each_database!(
+    an_open_page_shows_an_assignment_without_being_loaded_anew,
+    what_was_listed_before_it_was_pushed_is_told_all_the_same,
+);
 
 async fn an_open_page_shows_an_assignment_without_being_loaded_anew(database: &TestDatabase) {
     let api = TestApi::on(database).await;
@@ -11,18 +14,7 @@ async fn an_open_page_shows_an_assignment_without_being_loaded_anew(database: &T
     let employee = api.user("lisi", "employee").await;
     let lead = api.customer(&manager, "王女士", "13800138999").await;
     let browser = Browser::start().await;
-    let kind = if database.url().is_embedded() {
-        "inbox-sqlite"
-    } else {
-        "inbox-postgres"
-    };
-    let mut page = browser.open(&format!("{}/inbox", api.url()), kind).await;
-
-    page.until(
-        "the page asks for a name",
-        "!document.getElementById('login').hidden",
-    )
-    .await;
+    let mut page = open_inbox(&browser, &api, "inbox", database).await;
     log_in(&mut page, "wrong password").await;
     page.until(
         "a wrong password is named",
@@ -30,11 +22,7 @@ async fn an_open_page_shows_an_assignment_without_being_loaded_anew(database: &T
     )
     .await;
     log_in(&mut page, PASSWORD).await;
-    page.until(
-        "it is connected",
-        "by('connection').className.includes('open')",
-    )
-    .await;
+    until_connected(&mut page).await;
     page.until(
         "there is nothing yet",
         "!by('empty').hidden && by('count').hidden",
@@ -104,6 +92,78 @@ async fn an_open_page_shows_an_assignment_without_being_loaded_anew(database: &T
     )
     .await;
 }
+
+async fn what_was_listed_before_it_was_pushed_is_told_all_the_same(database: &TestDatabase) {
+    let api = TestApi::on(database).await;
+    let manager = api.user("zhang", "manager").await;
+    let employee = api.user("lisi", "employee").await;
+    let lead = api.customer(&manager, "王女士", "13800138999").await;
+    let browser = Browser::start().await;
+    let mut page = open_inbox(&browser, &api, "inbox-listed", database).await;
+    page.value(REMEMBER_SOCKET).await;
+    log_in(&mut page, PASSWORD).await;
+    until_connected(&mut page).await;
+    page.value(REMEMBER_TOASTS).await;
+
+    page.value(HOLD_BACK_NEWS).await;
+    api.assign(&manager, &lead, &employee).await.data();
+    page.until(
+        "the news is there, and held back",
+        "window.held.some((event) => JSON.parse(event.data).type === 'notification')",
+    )
+    .await;
+    page.value("by('kind').dispatchEvent(new Event('change'))")
+        .await;
+    page.until(
+        "the list has it",
+        "document.querySelectorAll('.entry.unread').length === 1",
+    )
+    .await;
+    assert_eq!(page.value("window.toasts.length").await, 0);
+
+    page.value("window.held.forEach(window.hear)").await;
+    page.until(
+        "a toast tells of it",
+        "window.toasts.some((text) => text.includes('王女士'))",
+    )
+    .await;
+    page.value("window.held.forEach(window.hear)").await;
+    assert_eq!(page.value("window.toasts.length").await, 1, "told once");
+}
+
+/// The page as it asks for a name and a password. Screenshots of it are called `name`.
+async fn open_inbox(browser: &Browser, api: &TestApi, name: &str, database: &TestDatabase) -> Page {
+    let on = if database.url().is_embedded() {
+        "sqlite"
+    } else {
+        "postgres"
+    };
+    let (address, name) = (format!("{}/inbox", api.url()), format!("{name}-{on}"));
+    let mut page = browser.open(&address, &name).await;
+    page.until(
+        "the page asks for a name",
+        "!document.getElementById('login').hidden",
+    )
+    .await;
+    page
+}
+
+async fn until_connected(page: &mut Page) {
+    page.until(
+        "it is connected",
+        "by('connection').className.includes('open')",
+    )
+    .await;
+}
+
+/// For a page that has not connected yet.
+const REMEMBER_SOCKET: &str = "window.WebSocket = class extends WebSocket { \
+        constructor(...address) { super(...address); window.socket = this; } \
+    }; true";
+
+/// What the server pushes from here on waits in `held` for `hear`.
+const HOLD_BACK_NEWS: &str = "window.held = []; window.hear = window.socket.onmessage; \
+    window.socket.onmessage = (event) => window.held.push(event); true";
 
 /// A toast goes away by itself, perhaps before a busy machine comes to look at it.
 const REMEMBER_TOASTS: &str = "window.toasts = []; \
