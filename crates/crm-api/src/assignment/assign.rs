@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use shared::db::schema::{customers, users};
+use shared::db::schema::customers;
 use shared::db::{DbConnection, DbError, WriteTransaction, dialect, each_backend, keep_prepared};
 use shared::domain::{
     Channel, CustomerId, OutboxMessageId, RequestId, UserId, UtcTimestamp, text_enum,
@@ -131,7 +131,7 @@ impl Assigned {
 }
 
 /// Gives customers to somebody: the rows, the history, the operation log, the notifications and
-/// the outbox messages, in as many round trips for a thousand as for three.
+/// the outbox messages, in as many round trips for a thousand as for one.
 ///
 /// Two orders for one customer wait for each other: both succeed in turn, the history shows both,
 /// and each change is told once. What the first has told and has not left yet is taken back by the
@@ -209,16 +209,11 @@ pub fn tell(
 
 /// The name of who should get them, if they can; and they can until the end of the transaction.
 fn check_target(connection: &mut DbConnection, to: &UserId) -> Result<String, AssignError> {
-    dialect::keep_user(connection, to)?;
-    let found: Option<(String, bool)> = users::table
-        .find(to)
-        .select((users::name, users::active))
-        .first(connection)
-        .optional()?;
-    match found {
-        None => Err(AssignError::TargetMissing),
-        Some((_, false)) => Err(AssignError::TargetInactive),
-        Some((name, true)) => Ok(name),
+    let user = dialect::keep_user(connection, to)?.ok_or(AssignError::TargetMissing)?;
+    if user.active {
+        Ok(user.name)
+    } else {
+        Err(AssignError::TargetInactive)
     }
 }
 

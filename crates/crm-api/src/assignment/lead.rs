@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use shared::db::schema::customers;
-use shared::db::{DbConnection, DbError, dialect};
+use shared::db::{DbConnection, DbError, dialect, load_locked};
 use shared::domain::{CustomerId, Phone, UserId};
 
 use crate::customers::{LeadSource, ServiceCategory};
@@ -30,14 +30,15 @@ pub struct AssignedCustomer {
     pub version: i32,
 }
 
-/// Locks these customers until the transaction ends, and answers those that exist.
+/// Locks these customers until the transaction ends, in the order of their ids, as
+/// [`dialect::lock_customers`] does; and answers those that exist, as they are then.
 pub(super) fn lock(
     connection: &mut DbConnection,
     ids: &[CustomerId],
 ) -> Result<HashMap<CustomerId, AssignedCustomer>, DbError> {
-    dialect::lock_customers(connection, ids)?;
-    let found: Vec<AssignedCustomer> = customers::table
+    let named = customers::table
         .filter(dialect::among(connection, customers::id, ids))
+        .order(customers::id)
         .select((
             customers::id,
             customers::name,
@@ -48,7 +49,7 @@ pub(super) fn lock(
             customers::in_public_pool,
             customers::frozen,
             customers::version,
-        ))
-        .load(connection)?;
+        ));
+    let found: Vec<AssignedCustomer> = load_locked!(connection, named, for_update)?;
     Ok(found.into_iter().map(|c| (c.id.clone(), c)).collect())
 }

@@ -34,7 +34,7 @@ pub const SAY_IT_IS_YOURS: [&str; 3] = [
 impl OwnerChange<'_> {
     /// Writes down that these customers, which are locked and updated, have changed hands: the
     /// history and the operation log; and takes back what has not left yet and is no longer true. In as
-    /// many round trips for a thousand as for three.
+    /// many round trips for a thousand as for one.
     pub(super) fn record(
         &self,
         transaction: &mut WriteTransaction<'_>,

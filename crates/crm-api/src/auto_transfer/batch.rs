@@ -118,7 +118,7 @@ fn keep_receivers(connection: &mut DbConnection, moves: &[PlannedMove]) -> Resul
     let receivers: BTreeSet<&UserId> = moves.iter().map(|planned| &planned.to).collect();
     receivers
         .into_iter()
-        .try_for_each(|receiver| dialect::keep_user(connection, receiver))
+        .try_for_each(|receiver| dialect::keep_user(connection, receiver).map(drop))
 }
 
 /// The leads that are still as they were when they were planned; locked, so that they stay so.

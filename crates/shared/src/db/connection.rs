@@ -31,31 +31,57 @@ macro_rules! each_backend {
 #[doc(inline)]
 pub use each_backend;
 
+/// Loads the rows of a query and locks them until the transaction ends, with clauses that only one of the
+/// databases knows. On the other one the write transaction holds the only write lock there is.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! load_locked {
+    ($connection:expr, $query:expr $(, $clause:ident)+) => {
+        match $connection {
+            $crate::db::DbConnection::Sqlite(c) => $query.load(c),
+            $crate::db::DbConnection::Postgres(c) => $query$(.$clause())+.load(c),
+        }
+    };
+}
+#[doc(inline)]
+pub use load_locked;
+
 /// Inserts a slice of rows into a table, perhaps with another clause, and answers how many came in.
 ///
-/// The statement for one row is kept prepared; that for many is read and planned anew each time, as
-/// their number is part of its text. On SQLite, to which there is no way to be saved, each row goes by
-/// itself, and on PostgreSQL where there are one or two, as in most changes of the business. A row that
-/// is refused leaves those before it to the end of the transaction.
+/// PostgreSQL gets them in one statement. For a few rows, as in most changes of the business, it is kept
+/// prepared; that for many is read and planned anew each time, as their number is part of its text. On
+/// SQLite, to which there is no way to be saved, each row goes by itself. A row that is refused leaves
+/// those before it to the end of the transaction.
+///
+/// A row must write all its columns, also those that are empty (`treat_none_as_default_value = false`):
+/// else each pattern of empty ones is a statement of its own that is kept.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! insert_rows {
     ($connection:expr, $table:expr, $rows:expr $(, $clause:ident)?) => {{
-        let (connection, rows) = (&mut *$connection, $rows);
-        match connection {
-            $crate::db::DbConnection::Postgres(c) if rows.len() > 2 => {
-                diesel::insert_into($table).values(rows)$(.$clause())?.execute(c)
+        let rows: &[_] = $rows;
+        match $connection {
+            $crate::db::DbConnection::Postgres(c) => {
+                let insert = diesel::insert_into($table).values(rows)$(.$clause())?;
+                match rows.len() {
+                    0 => Ok(0),
+                    1..=$crate::db::ROWS_KEPT_PREPARED_MAX => $crate::db::keep_prepared(insert).count(c),
+                    _ => insert.execute(c),
+                }
             }
-            connection => rows.iter().try_fold(0, |inserted, row| {
+            $crate::db::DbConnection::Sqlite(c) => rows.iter().try_fold(0, |inserted, row| {
                 let insert = diesel::insert_into($table).values(row)$(.$clause())?;
-                let more = $crate::db::each_backend!(&mut *connection, |c| insert.execute(c))?;
-                Ok::<usize, diesel::result::Error>(inserted + more)
+                Ok::<usize, diesel::result::Error>(inserted + insert.execute(c)?)
             }),
         }
     }};
 }
 #[doc(inline)]
 pub use insert_rows;
+
+/// Each number of rows up to this one has a statement of its own on each connection that inserts so many.
+#[doc(hidden)]
+pub const ROWS_KEPT_PREPARED_MAX: usize = 8;
 
 impl DbConnection {
     /// Opens one connection outside any pool: for migrations, listeners and tests. It stands before

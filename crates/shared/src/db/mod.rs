@@ -3,7 +3,7 @@
 //! ```text
 //! url ─► connection ─► pool (Database) ─► transaction (WriteTransaction)
 //!             │             └─► writer: groups commits where there is one writer anyway
-//!             └─► dialect: the only place where SQL differs between the two
+//!             └─► dialect: where SQL differs between the two
 //! ```
 //!
 //! Whoever changes data does so in [`Database::write`], the only maker of a [`WriteTransaction`];
@@ -24,10 +24,12 @@ mod url;
 mod wake;
 mod writer;
 
-pub use connection::{DbConnection, each_backend, insert_rows};
+#[doc(hidden)]
+pub use connection::ROWS_KEPT_PREPARED_MAX;
+pub use connection::{DbConnection, each_backend, insert_rows, load_locked};
 pub use error::{ConnectError, DbError};
 pub use pool::{Database, PoolOptions};
-pub use statement::{KeptPrepared, NoRow, keep_prepared};
+pub use statement::{KeptPrepared, NoColumns, ReturningRows, keep_prepared};
 pub use transaction::WriteTransaction;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use wake::Topic;

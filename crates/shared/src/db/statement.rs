@@ -102,14 +102,15 @@ impl<B> Query for Statement<B> {
 
 impl<B, Connection> RunQueryDsl<Connection> for Statement<B> {}
 
-/// An update whose statement the connection keeps prepared.
+/// An update or insert whose statement the connection keeps prepared.
 pub struct KeptPrepared<Q>(Q);
 
-/// Lets the connection keep the statement of an update, which it would otherwise read and plan anew each
-/// time: a changeset may leave columns out, and there could be any number of statements. For updates whose
-/// text is one of a few, on a connection to one of the databases (`each_backend!`).
-pub fn keep_prepared<Q>(update: Q) -> KeptPrepared<Q> {
-    KeptPrepared(update)
+/// Lets the connection keep the statement of an update or of an insert of several rows, which it would
+/// otherwise read and plan anew each time: a changeset may leave columns out, the number of rows is part
+/// of the text, and there could be any number of statements. For those whose text is one of a few, on a
+/// connection to one of the databases (`each_backend!`).
+pub fn keep_prepared<Q>(statement: Q) -> KeptPrepared<Q> {
+    KeptPrepared(statement)
 }
 
 impl<Q> KeptPrepared<Q> {
@@ -119,19 +120,43 @@ impl<Q> KeptPrepared<Q> {
     /// What the database says.
     pub fn run<'query, C>(self, connection: &mut C) -> QueryResult<()>
     where
-        Self: LoadQuery<'query, C, NoRow>,
+        Self: LoadQuery<'query, C, NoColumns>,
     {
         // As a query, because what is only executed is asked by reference, and then diesel asks the
-        // update inside whether it may be kept.
-        let _: Vec<NoRow> = self.load(connection)?;
+        // statement inside whether it may be kept.
+        let _: Vec<NoColumns> = self.load(connection)?;
+        Ok(())
+    }
+
+    /// Runs it, and answers how many rows it wrote. An insert must have a row.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn count<'query, C>(self, connection: &mut C) -> QueryResult<usize>
+    where
+        KeptPrepared<ReturningRows<Q>>: LoadQuery<'query, C, NoColumns>,
+    {
+        let returning: Vec<NoColumns> = KeptPrepared(ReturningRows(self.0)).load(connection)?;
+        Ok(returning.len())
+    }
+}
+
+/// A statement that answers something for each row it writes, so that these can be counted: a query
+/// answers rows and not their number.
+pub struct ReturningRows<Q>(Q);
+
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for ReturningRows<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING 1");
         Ok(())
     }
 }
 
-/// The row of a statement that answers none.
-pub struct NoRow;
+/// A row of which nothing is read.
+pub struct NoColumns;
 
-impl<DB: Backend> QueryableByName<DB> for NoRow {
+impl<DB: Backend> QueryableByName<DB> for NoColumns {
     fn build<'row>(_: &impl NamedRow<'row, DB>) -> diesel::deserialize::Result<Self> {
         Ok(Self)
     }

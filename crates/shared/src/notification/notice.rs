@@ -99,7 +99,7 @@ pub struct OutwardMessage {
 }
 
 /// [`notify`] for several notices; answers the messages that go out. It takes as many round trips for
-/// a thousand as for three.
+/// a thousand as for one.
 ///
 /// # Errors
 /// What the database says.

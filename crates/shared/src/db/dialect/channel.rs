@@ -1,7 +1,7 @@
 use diesel::prelude::*;
 
 use crate::db::schema::{channel_holds, notification_templates};
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::{Channel, UtcTimestamp};
 
 /// Lets one transaction at a time look at the routes of a kind and change them, until it ends. Every kind
@@ -32,6 +32,6 @@ pub(crate) fn lock_probe(
         .filter(channel_holds::channel.eq(channel))
         .filter(channel_holds::probe_at.le(now))
         .select(channel_holds::channel);
-    let locked: Vec<Channel> = load_locked!(connection, turn, for_update);
+    let locked: Vec<Channel> = load_locked!(connection, turn, for_update)?;
     Ok(!locked.is_empty())
 }

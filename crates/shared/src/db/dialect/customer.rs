@@ -4,7 +4,7 @@ use diesel::sql_types::{Bool, Text};
 
 use super::among::among;
 use crate::db::schema::customers;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::CustomerId;
 
 /// Locks these customers until the transaction ends, in the order of their ids: two transactions
@@ -21,7 +21,7 @@ pub fn lock_customers(connection: &mut DbConnection, ids: &[CustomerId]) -> Resu
         .filter(among(connection, customers::id, ids))
         .order(customers::id)
         .select(customers::id);
-    let _locked: Vec<CustomerId> = load_locked!(connection, named, for_update);
+    let _locked: Vec<CustomerId> = load_locked!(connection, named, for_update)?;
     Ok(())
 }
 

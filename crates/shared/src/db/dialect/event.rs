@@ -1,7 +1,7 @@
 use diesel::prelude::*;
 
 use crate::db::schema::events;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::{EventId, UtcTimestamp};
 
 /// Locks events that were due before this, the oldest first, at most `limit`. Passes over those that
@@ -20,7 +20,7 @@ pub fn lock_old_events(
         .order(events::due_at)
         .limit(limit)
         .select(events::id);
-    Ok(load_locked!(connection, old, for_update, skip_locked))
+    Ok(load_locked!(connection, old, for_update, skip_locked)?)
 }
 
 /// Locks the event that has been due for longest and is still to be shown, if there is one that
@@ -38,6 +38,6 @@ pub fn lock_due_event(
         .order(events::due_at)
         .limit(1)
         .select(events::id);
-    let locked: Vec<EventId> = load_locked!(connection, due, for_update, skip_locked);
+    let locked: Vec<EventId> = load_locked!(connection, due, for_update, skip_locked)?;
     Ok(locked.into_iter().next())
 }

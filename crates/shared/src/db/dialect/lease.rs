@@ -2,7 +2,7 @@ use diesel::prelude::*;
 
 use super::status::has_status;
 use crate::db::schema::{outbox_messages, relays};
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::{Channel, OutboxMessageId, RelayName, UtcTimestamp};
 
 /// A lease that is over: who had it, and how often this message was rescued already.
@@ -50,5 +50,5 @@ pub(crate) fn lock_over_leases(
             outbox_messages::claimed_by,
             outbox_messages::lease_expires_at,
         ));
-    Ok(load_locked!(connection, over, for_update, skip_locked))
+    Ok(load_locked!(connection, over, for_update, skip_locked)?)
 }

@@ -5,7 +5,7 @@ use super::among::among;
 use super::status::{has_status, is_waiting};
 use crate::db::schema::outbox_messages;
 use crate::db::statement::Statement;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::{Channel, OutboxMessageId, UtcTimestamp};
 
 /// Locks these messages until the transaction ends, and answers which ones: those that somebody else
@@ -22,7 +22,7 @@ pub(crate) fn lock_messages(
         .filter(among(connection, outbox_messages::id, ids))
         .order(outbox_messages::id)
         .select(outbox_messages::id);
-    Ok(load_locked!(connection, named, for_update, skip_locked))
+    Ok(load_locked!(connection, named, for_update, skip_locked)?)
 }
 
 /// A message that waits, by itself or in a digest.
@@ -53,10 +53,10 @@ pub(crate) fn lock_waiting_about(
             outbox_messages::digest_id,
         ));
     Ok(match kinds {
-        None => load_locked!(connection, waiting, for_update),
+        None => load_locked!(connection, waiting, for_update)?,
         Some(kinds) => {
             let of_kinds = waiting.filter(among(connection, outbox_messages::kind, kinds));
-            load_locked!(connection, of_kinds, for_update)
+            load_locked!(connection, of_kinds, for_update)?
         }
     })
 }
@@ -76,10 +76,10 @@ pub(crate) fn lock_sending_with_fallbacks(
         .order(outbox_messages::id)
         .select(outbox_messages::id);
     Ok(match kinds {
-        None => load_locked!(connection, under_way, for_update, skip_locked),
+        None => load_locked!(connection, under_way, for_update, skip_locked)?,
         Some(kinds) => {
             let of_kinds = under_way.filter(among(connection, outbox_messages::kind, kinds));
-            load_locked!(connection, of_kinds, for_update, skip_locked)
+            load_locked!(connection, of_kinds, for_update, skip_locked)?
         }
     })
 }
@@ -100,7 +100,7 @@ pub(crate) fn lock_finished(
         .order(outbox_messages::finished_at)
         .limit(limit)
         .select(outbox_messages::id);
-    Ok(load_locked!(connection, old, for_update, skip_locked))
+    Ok(load_locked!(connection, old, for_update, skip_locked)?)
 }
 
 /// Writes down on these messages which one took over from each, in one statement.

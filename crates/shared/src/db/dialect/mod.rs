@@ -1,5 +1,9 @@
-//! The only place where the two databases are asked differently: a file for each thing they are asked
-//! about, and the statements that are too long for a line of code beside it.
+//! The only place where the two databases are asked differently, but for [`load_locked!`] and
+//! [`insert_rows!`]: a file for each thing they are asked about, and the statements that are too long for
+//! a line of code beside it.
+//!
+//! [`load_locked!`]: super::load_locked
+//! [`insert_rows!`]: super::insert_rows
 //!
 //! - [`session`] sets connections up, begins and commits what writes, and tells the database's time
 //! - [`migration`] and [`mod@signal`] serve [`migrations`](super::migrations) and [`wake`](super::wake)
@@ -7,17 +11,6 @@
 //! - [`message`], [`quiet`] and [`status`] find messages of the outbox, and lock them
 //! - [`mod@among`] finds any rows by a list of texts
 //! - [`customer`], [`user`], [`member`], [`inbox`], [`event`] and [`request`] are the CRM's
-
-/// Loads the rows of a query and locks them until the transaction ends, with clauses that only one of the
-/// databases knows. On the other one the write transaction holds the only write lock there is.
-macro_rules! load_locked {
-    ($connection:expr, $query:expr $(, $clause:ident)+) => {
-        match $connection {
-            DbConnection::Sqlite(c) => $query.load(c)?,
-            DbConnection::Postgres(c) => $query$(.$clause())+.load(c)?,
-        }
-    };
-}
 
 mod agenda;
 mod among;
@@ -65,5 +58,6 @@ pub(crate) use settle::{SettledRow, settle_rows};
 pub(super) use signal::{
     CommitCount, commit_count, let_commit_show, signal, signal_name, start_signalling,
 };
-pub(crate) use status::{has_status, is_pending, is_quiet};
-pub use user::{keep_user, lock_logins, lock_user};
+pub use status::{IndexedCondition, has_status, is_waiting};
+pub(crate) use status::{is_pending, is_quiet};
+pub use user::{KeptUser, keep_user, lock_logins, lock_user};

@@ -2,7 +2,7 @@ use diesel::prelude::*;
 
 use super::status::is_quiet;
 use crate::db::schema::outbox_messages;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::{Channel, OutboxMessageId, RecipientId, UtcTimestamp};
 
 /// All messages of a channel for these recipients that waited until they may be disturbed again, and
@@ -26,7 +26,7 @@ pub(crate) fn lock_quiet(
         )
         .order(outbox_messages::id)
         .select(outbox_messages::id);
-    Ok(load_locked!(connection, quiet, for_update))
+    Ok(load_locked!(connection, quiet, for_update)?)
 }
 
 /// The messages for a recipient that wait until they may be disturbed again, which is later than `now`;
@@ -43,7 +43,7 @@ pub(crate) fn lock_quiet_of(
         .filter(outbox_messages::due_at.gt(now))
         .order(outbox_messages::id)
         .select(outbox_messages::id);
-    Ok(load_locked!(connection, quiet, for_update))
+    Ok(load_locked!(connection, quiet, for_update)?)
 }
 
 /// What these digests tell of, locked until the transaction ends, in the order of their ids.
@@ -55,5 +55,5 @@ pub(crate) fn lock_members(
         .filter(outbox_messages::digest_id.eq_any(digests.iter().copied()))
         .order(outbox_messages::id)
         .select(outbox_messages::id);
-    Ok(load_locked!(connection, members, for_update))
+    Ok(load_locked!(connection, members, for_update)?)
 }

@@ -1,7 +1,7 @@
 use diesel::prelude::*;
 
 use crate::db::schema::idempotency_keys;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::UtcTimestamp;
 
 /// Answers of requests that were stored before a moment and are kept no longer; locked until the
@@ -19,7 +19,7 @@ pub fn lock_old_idempotency_keys(
         .order(idempotency_keys::created_at)
         .limit(limit)
         .select(idempotency_keys::id);
-    Ok(load_locked!(connection, old, for_update, skip_locked))
+    Ok(load_locked!(connection, old, for_update, skip_locked)?)
 }
 
 /// Lets one transaction at a time count and record who has sent the website's form, until it ends.

@@ -9,20 +9,19 @@ use diesel::sql_types::Bool;
 /// A condition in the words of a partial index: with the status as a parameter, neither database can know
 /// that the index holds all that is asked for.
 ///
-/// Unlike `diesel::dsl::sql`, it lets the connection keep the statement prepared, as
-/// [`Statement`](crate::db::statement::Statement) does. Its words are this program's own, so there are few
-/// such statements.
+/// Unlike `diesel::dsl::sql`, it lets the connection keep the statement prepared. Its words are this
+/// program's own, so there are few such statements.
 #[derive(Debug, Clone)]
-pub(crate) struct IndexedCondition(String);
+pub struct IndexedCondition(String);
 
 /// That a message is pending.
 pub(crate) fn is_pending() -> IndexedCondition {
     has_status("pending")
 }
 
-/// The same for any status, which must be one of the words of this program and never a text from
+/// That a message has this status, which must be one of the words of this program and never a text from
 /// outside: it becomes part of the query.
-pub(crate) fn has_status(status: &'static str) -> IndexedCondition {
+pub fn has_status(status: &'static str) -> IndexedCondition {
     IndexedCondition(format!("outbox_messages.status = '{status}'"))
 }
 
@@ -35,7 +34,7 @@ pub(crate) fn is_quiet() -> IndexedCondition {
 }
 
 /// That a message waits, by itself or in a digest.
-pub(super) fn is_waiting() -> IndexedCondition {
+pub fn is_waiting() -> IndexedCondition {
     IndexedCondition(
         "(outbox_messages.status = 'pending' OR outbox_messages.digest_id IS NOT NULL)".to_owned(),
     )

@@ -2,26 +2,29 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::db::schema::users;
-use crate::db::{DbConnection, DbError};
+use crate::db::{DbConnection, DbError, load_locked};
 use crate::domain::UserId;
 
-/// Keeps a user as they are until the transaction ends: nobody deactivates them meanwhile.
+/// A user who stays as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct KeptUser {
+    /// What they are called.
+    pub name: String,
+    /// Whether they can log in.
+    pub active: bool,
+}
+
+/// Keeps a user as they are until the transaction ends: nobody deactivates them meanwhile. `None` if
+/// there is no such user.
 ///
 /// # Errors
 /// If the database does not answer, or the lock is not granted in time.
-pub fn keep_user(connection: &mut DbConnection, id: &UserId) -> Result<(), DbError> {
-    match connection {
-        // The write transaction holds the only write lock there is.
-        DbConnection::Sqlite(_) => Ok(()),
-        DbConnection::Postgres(c) => {
-            let _kept: Vec<UserId> = users::table
-                .filter(users::id.eq(id))
-                .select(users::id)
-                .for_share()
-                .load(c)?;
-            Ok(())
-        }
-    }
+pub fn keep_user(connection: &mut DbConnection, id: &UserId) -> Result<Option<KeptUser>, DbError> {
+    let user = users::table
+        .filter(users::id.eq(id))
+        .select((users::name, users::active));
+    let mut kept: Vec<KeptUser> = load_locked!(connection, user, for_share)?;
+    Ok(kept.pop())
 }
 
 /// Lets one transaction at a time count what a user has and give them more, until it ends. It waits
