@@ -1,20 +1,21 @@
 //! The statements of one assignment, written by hand on plain connections: no HTTP, no pool, no
-//! JSON to read, no grouped commits. What diesel keeps prepared is read once on each connection; updates
-//! and inserts of two rows are read each time.
+//! JSON to read, no grouped commits. They are kept prepared by the same means as those of the programs.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::result::Error::NotFound;
 use shared::db::schema::{
     assignments, customers, inbox_changes, notification_routes, notifications, operation_logs,
     outbox_messages, users,
 };
-use shared::db::{DatabaseUrl, DbConnection, DbError, dialect, each_backend};
+use shared::db::{
+    DatabaseUrl, DbConnection, DbError, dialect, each_backend, insert_rows, keep_prepared,
+    load_locked,
+};
 use shared::domain::{
     AssignmentId, Channel, CustomerId, NotificationId, OperationLogId, OutboxMessageId, UserId,
     UtcTimestamp,
@@ -95,27 +96,22 @@ fn assign(
         .first(connection)?;
     // Who gets it.
     dialect::keep_user(connection, owner)?;
-    let _: (String, bool) = users::table
-        .find(owner)
-        .select((users::name, users::active))
-        .first(connection)?;
     // What is given.
-    dialect::lock_customers(connection, std::slice::from_ref(customer))?;
-    let (name, previous): (String, Option<UserId>) = customers::table
-        .find(customer)
-        .select((customers::name, customers::assigned_to))
-        .first(connection)?;
-    diesel::update(customers::table.find(customer))
-        .set((
-            customers::assigned_to.eq(owner),
-            customers::assigned_by.eq(actor),
-            customers::assigned_at.eq(now),
-            customers::in_public_pool.eq(false),
-            customers::last_activity_at.eq(now),
-            customers::updated_at.eq(now),
-            customers::version.eq(customers::version + 1),
-        ))
-        .execute(connection)?;
+    let given = customers::table
+        .filter(customers::id.eq(customer))
+        .select((customers::name, customers::assigned_to));
+    let given: Vec<(String, Option<UserId>)> = load_locked!(&mut *connection, given, for_update)?;
+    let (name, previous) = given.into_iter().next().ok_or(NotFound)?;
+    let give = diesel::update(customers::table.find(customer)).set((
+        customers::assigned_to.eq(owner),
+        customers::assigned_by.eq(actor),
+        customers::assigned_at.eq(now),
+        customers::in_public_pool.eq(false),
+        customers::last_activity_at.eq(now),
+        customers::updated_at.eq(now),
+        customers::version.eq(customers::version + 1),
+    ));
+    each_backend!(&mut *connection, |c| keep_prepared(give).run(c))?;
     // What is remembered.
     diesel::insert_into(assignments::table)
         .values((
@@ -157,9 +153,10 @@ fn assign(
         now,
     )?;
     if let ([successor, ..], [_, ..]) = (told.as_slice(), overtaken.as_slice()) {
-        diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(&overtaken)))
-            .set(outbox_messages::superseded_by.eq(successor))
-            .execute(connection)?;
+        let overtaken = dialect::among(connection, outbox_messages::id, &overtaken);
+        let name = diesel::update(outbox_messages::table.filter(overtaken))
+            .set(outbox_messages::superseded_by.eq(successor));
+        each_backend!(&mut *connection, |c| keep_prepared(name).run(c))?;
     }
     // What is answered.
     let _: (String, i32, UtcTimestamp) = customers::table
@@ -167,7 +164,7 @@ fn assign(
         .select((customers::name, customers::version, customers::updated_at))
         .first(connection)?;
     let _: Vec<(UserId, String)> = users::table
-        .filter(users::id.eq_any([actor, owner]))
+        .filter(dialect::among(connection, users::id, [actor, owner]))
         .select((users::id, users::name))
         .load(connection)?;
     Ok(())
@@ -179,29 +176,26 @@ fn take_back(
     subject: &str,
     now: UtcTimestamp,
 ) -> Result<Vec<OutboxMessageId>, DbError> {
-    // As parameters they would keep the databases from the indexes.
-    let is_under_way =
-        "outbox_messages.status = 'sending' AND outbox_messages.fallbacks IS NOT NULL";
     let _: Vec<OutboxMessageId> = outbox_messages::table
-        .filter(sql::<Bool>(is_under_way))
+        .filter(dialect::has_status("sending"))
+        .filter(outbox_messages::fallbacks.is_not_null())
         .filter(outbox_messages::subject.eq(subject))
         .select(outbox_messages::id)
         .load(connection)?;
-    let waits = "(outbox_messages.status = 'pending' OR outbox_messages.digest_id IS NOT NULL)";
     let waiting: Vec<OutboxMessageId> = outbox_messages::table
-        .filter(sql::<Bool>(waits))
+        .filter(dialect::is_waiting())
         .filter(outbox_messages::subject.eq(subject))
         .filter(outbox_messages::outcome_unknown.eq(false))
         .select(outbox_messages::id)
         .load(connection)?;
     if !waiting.is_empty() {
-        diesel::update(outbox_messages::table.filter(outbox_messages::id.eq_any(&waiting)))
-            .set((
-                outbox_messages::status.eq(Status::Cancelled),
-                outbox_messages::finished_at.eq(now),
-                outbox_messages::last_error.eq("superseded: reassigned"),
-            ))
-            .execute(connection)?;
+        let waiting = dialect::among(connection, outbox_messages::id, &waiting);
+        let cancel = diesel::update(outbox_messages::table.filter(waiting)).set((
+            outbox_messages::status.eq(Status::Cancelled),
+            outbox_messages::finished_at.eq(now),
+            outbox_messages::last_error.eq("superseded: reassigned"),
+        ));
+        each_backend!(&mut *connection, |c| keep_prepared(cancel).run(c))?;
     }
     Ok(waiting)
 }
@@ -233,11 +227,7 @@ fn tell(
             )
         })
         .collect();
-    each_backend!(&mut *connection, |c| diesel::insert_into(
-        notifications::table
-    )
-    .values(entries)
-    .execute(c))?;
+    insert_rows!(&mut *connection, notifications::table, &entries)?;
     let changes: Vec<_> = numbered
         .iter()
         .map(|(id, _, user)| {
@@ -248,11 +238,7 @@ fn tell(
             )
         })
         .collect();
-    each_backend!(&mut *connection, |c| diesel::insert_into(
-        inbox_changes::table
-    )
-    .values(changes)
-    .execute(c))?;
+    insert_rows!(&mut *connection, inbox_changes::table, &changes)?;
     let _: Vec<(Kind, Channel)> = notification_routes::table
         .filter(notification_routes::enabled.eq(true))
         .select((notification_routes::kind, notification_routes::channel))
@@ -275,10 +261,6 @@ fn tell(
             )
         })
         .collect();
-    each_backend!(&mut *connection, |c| diesel::insert_into(
-        outbox_messages::table
-    )
-    .values(messages)
-    .execute(c))?;
+    insert_rows!(&mut *connection, outbox_messages::table, &messages)?;
     Ok(ids)
 }
