@@ -191,30 +191,16 @@ pub fn put_preferences(
 
 #[cfg(test)]
 mod tests {
-    use chrono::{FixedOffset, NaiveDateTime, NaiveTime};
+    use chrono::FixedOffset;
 
     use super::*;
-
-    fn window(days: &[u8], start: &str, end: &str) -> QuietWindow {
-        let time = |text| NaiveTime::parse_from_str(text, "%H:%M").unwrap();
-        QuietWindow {
-            days: days.iter().copied().collect(),
-            start: time(start),
-            end: time(end),
-        }
-    }
+    use crate::notification::quiet_window::tests::{EVERY_DAY, local, window};
 
     fn quiet(windows: &[QuietWindow]) -> Preferences {
         Preferences {
             quiet_windows: windows.to_vec(),
             ..Preferences::default()
         }
-    }
-
-    const EVERY_DAY: &[u8] = &[1, 2, 3, 4, 5, 6, 7];
-
-    fn local(text: &str) -> NaiveDateTime {
-        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
     }
 
     #[test]

@@ -149,10 +149,10 @@ mod clock_time {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn window(days: &[u8], start: &str, end: &str) -> QuietWindow {
+    pub(in crate::notification) fn window(days: &[u8], start: &str, end: &str) -> QuietWindow {
         let time = |text| NaiveTime::parse_from_str(text, "%H:%M").unwrap();
         QuietWindow {
             days: days.iter().copied().collect(),
@@ -161,9 +161,9 @@ mod tests {
         }
     }
 
-    const EVERY_DAY: &[u8] = &[1, 2, 3, 4, 5, 6, 7];
+    pub(in crate::notification) const EVERY_DAY: &[u8] = &[1, 2, 3, 4, 5, 6, 7];
 
-    fn local(text: &str) -> NaiveDateTime {
+    pub(in crate::notification) fn local(text: &str) -> NaiveDateTime {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
     }
 
