@@ -1,7 +1,7 @@
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 use shared::db::schema::{assignments, customers};
-use shared::db::{DbConnection, DbError, WriteTransaction, dialect};
+use shared::db::{DbConnection, DbError, WriteTransaction, load_locked};
 use shared::domain::{
     AssignmentId, CustomerId, Phone, RequestId, UserId, UtcTimestamp, mask_phones,
 };
@@ -88,17 +88,14 @@ fn find_known(
     let Some(id) = found else {
         return Ok(None);
     };
-    dialect::lock_customers(connection, std::slice::from_ref(&id))?;
-    Ok(customers::table
-        .find(id)
-        .select((
-            customers::id,
-            customers::name,
-            customers::phone,
-            customers::assigned_to,
-        ))
-        .first(connection)
-        .optional()?)
+    let known = customers::table.find(id).select((
+        customers::id,
+        customers::name,
+        customers::phone,
+        customers::assigned_to,
+    ));
+    let known: Vec<Known> = load_locked!(connection, known, for_update)?;
+    Ok(known.into_iter().next())
 }
 
 fn enter(
