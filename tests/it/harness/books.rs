@@ -59,6 +59,10 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// A rate is taken over at least this long; shorter, it says more about the machine.
 const RATE_WINDOW_MIN: Duration = Duration::from_secs(3);
 
+/// So many messages can be waited for by counting them; and so many more than relays with a few slots
+/// can have delivered and not yet settled.
+const FEW: usize = 400;
+
 impl Incident {
     pub(super) fn begin(fault: &str, began_at: UtcTimestamp) -> Self {
         Self {
@@ -157,11 +161,16 @@ impl Drain<'_> {
 
     /// In a long run there is more to wait for than elsewhere.
     async fn until_final(&self) {
-        let mut left = i64::MAX;
+        let mut left = self.unfinished().await;
+        // To count thousands of rows all the time costs the relays a third of their rate: as long
+        // as many are left, the platform says how it goes.
+        while left > FEW {
+            self.until_more_are_accepted((left - FEW).min(FEW)).await;
+            left = self.unfinished().await;
+        }
         while left > 0 {
             eventually("another message has its final state", async || {
-                let backlog = self.stage.database.read(|c| backlog(c, moment())).await;
-                let now = backlog.count(Status::Pending) + backlog.count(Status::Sending);
+                let now = self.unfinished().await;
                 std::mem::replace(&mut left, now) != now || now == 0
             })
             .await;
@@ -170,6 +179,11 @@ impl Drain<'_> {
             self.stage.sandbox.stats().in_flight == 0
         })
         .await;
+    }
+
+    async fn unfinished(&self) -> usize {
+        let backlog = self.stage.database.read(|c| backlog(c, moment())).await;
+        usize::try_from(backlog.count(Status::Pending) + backlog.count(Status::Sending)).unwrap()
     }
 
     /// What the platform accepted, and how often.
@@ -220,8 +234,8 @@ impl Drain<'_> {
             after(sent.iter().copied().max()),
         );
         if long_run().is_some() {
-            let runs_again_at = next.max(interrupted).unwrap_or(over_at);
-            line.push_str(&rates(&sent, incident.began_at, runs_again_at).map_or_else(
+            let goes_on_at = next.unwrap_or(over_at);
+            line.push_str(&rates(&sent, incident.began_at, goes_on_at).map_or_else(
                 || " -      | -      | -    |".to_owned(),
                 |(before, after)| {
                     let share = 100.0 * after / before;
@@ -288,15 +302,16 @@ impl<'all> Attempts<'all> {
 }
 
 /// Messages per second before the incident and after it: from the second after the first to the
-/// incident, and from when everything runs again to shortly before the end.
+/// incident, and from the second after the first that was sent when it was over to shortly before the
+/// end.
 fn rates(
     sent: &[UtcTimestamp],
     began_at: UtcTimestamp,
-    runs_again_at: UtcTimestamp,
+    goes_on_at: UtcTimestamp,
 ) -> Option<(f64, f64)> {
     let (first, last) = (sent.iter().copied().min()?, sent.iter().copied().max()?);
     let before = rate(sent, first.after(WARM_UP), began_at)?;
-    let after = rate(sent, runs_again_at.after(WARM_UP), last.before(WARM_UP))?;
+    let after = rate(sent, goes_on_at.after(WARM_UP), last.before(WARM_UP))?;
     Some((before, after))
 }
 
