@@ -1,5 +1,6 @@
 //! The sandbox over real HTTP.
 
+mod control;
 mod harness;
 mod mini_program;
 mod page;

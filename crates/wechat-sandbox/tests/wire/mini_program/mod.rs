@@ -1,0 +1,12 @@
+//! The mini-program platform.
+
+mod call;
+mod cloud_function;
+mod fault;
+mod quota;
+mod send;
+mod session_code;
+mod template;
+mod token;
+
+const OTHER_OPENID: &str = "oYizhan_0000000000000000bbbb";
