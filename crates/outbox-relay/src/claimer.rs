@@ -82,7 +82,8 @@ pub(crate) async fn claim_messages(
     let mut signals = Signals::of(&claimer);
     let mut outage_pause = OUTAGE_PAUSE_MIN;
     let mut drained_once = false;
-    loop {
+    // Also where one look follows upon the other: what is given back at a stop is due again at once.
+    while !claimer.context.stopping.is_cancelled() {
         // What is signalled from here on is not in the answer.
         signals.mark_heard();
         let pause = match claimer.look().await {

@@ -102,8 +102,13 @@ impl TestProcess {
 
     /// SIGTERM, and waits until it has ended.
     pub fn terminate(self) -> Ended {
-        self.signal("TERM");
+        self.ask_to_end();
         self.end()
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
+        self.signal("TERM");
     }
 
     /// SIGSTOP: it stands still and does not know it.
