@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! url ─► connection ─► pool (Database) ─► transaction (WriteTransaction)
-//!             │             └─► writer: groups commits where there is one writer anyway
+//!             │             └─► writer: groups commits where there is one writer anyway,
+//!             │                 and takes turns with those of other processes (turnstile)
 //!             └─► dialect: where SQL differs between the two
 //! ```
 //!
@@ -20,6 +21,7 @@ mod pool;
 pub mod schema;
 mod statement;
 mod transaction;
+mod turnstile;
 mod url;
 mod wake;
 mod writer;

@@ -133,22 +133,31 @@ fn roll_back(connection: &mut DbConnection) {
 /// How long to wait between two looks whether another process has ended its transaction.
 const LOCK_LOOK_PAUSE: Duration = Duration::from_millis(1);
 
+/// Whether somebody else was writing when a group began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriteLock {
+    WasFree,
+    WasTaken,
+}
+
 /// Begins a transaction on a connection that refuses to wait for writers; waits for them here, up
 /// to `lock_wait_max`.
 pub(super) fn begin_group(
     connection: &mut DbConnection,
     lock_wait_max: Duration,
-) -> Result<(), DbError> {
+) -> Result<WriteLock, DbError> {
     let asked_at = Instant::now();
+    let mut lock = WriteLock::WasFree;
     loop {
         match dialect::begin_write(connection) {
             Err(error)
                 if dialect::is_somebody_else_writing(&error)
                     && asked_at.elapsed() < lock_wait_max =>
             {
+                lock = WriteLock::WasTaken;
                 thread::sleep(LOCK_LOOK_PAUSE);
             }
-            begun => return begun.map_err(DbError::from),
+            begun => return begun.map(|()| lock).map_err(DbError::from),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! durability: seven times the changes per second of one commit each, at a sixth of the 99th
 //! percentile. Callers see no difference: nobody gets an answer before the commit.
 
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,19 +15,22 @@ use tokio::sync::oneshot;
 
 use super::connection::establish;
 use super::transaction::{
-    OuterTransaction, begin_group, commit_group, in_savepoint, transaction_lost,
+    OuterTransaction, WriteLock, begin_group, commit_group, in_savepoint, transaction_lost,
 };
+use super::turnstile::{NotStanding, Turnstile};
 use super::{DatabaseUrl, DbConnection, DbError, WriteTransaction, dialect};
 
 /// A group ends after this many changes …
 const GROUP_CHANGES_MAX: usize = 256;
-/// … or this long after its first one began: others (a relay in another process) want to write too.
-const GROUP_DURATION_MAX: Duration = Duration::from_millis(20);
+/// … or this long after its first one began …
+const GROUP_DURATION_MAX: Duration = Duration::from_millis(50);
+/// … or, while another process waits in the turnstile, this long.
+const SHARED_GROUP_DURATION_MAX: Duration = Duration::from_millis(10);
 
 /// After working for this long without a break that others could use …
-const WORK_DURATION_MAX: Duration = Duration::from_millis(20);
-/// … the writer takes one of this length. Others look for it every millisecond.
-const BREAK: Duration = Duration::from_millis(2);
+const WORK_DURATION_MAX: Duration = Duration::from_millis(50);
+/// … the writer takes one of this length: programs that are not ours know of no turnstile.
+const BREAK: Duration = Duration::from_millis(5);
 
 /// How long to wait for a foreign writer.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(15);
@@ -115,18 +119,18 @@ type Queue = mpsc::Receiver<Box<dyn Change>>;
 type Group = Vec<Box<dyn Change>>;
 
 fn write_groups(url: &DatabaseUrl, lock_wait_max: Duration, queue: &Queue) {
-    let mut connection = None;
+    let mut desk = None;
     let mut stint = Stint::begin();
     while let Ok(first) = queue.recv() {
         stint.take_break_when_due();
         let mut group = vec![first];
-        let written = begin(&mut connection, url, lock_wait_max)
+        let written = begin(&mut desk, url, lock_wait_max)
             // What waits would wait as long again, and those behind it longer and longer.
             .inspect_err(|_| group.extend(queue.try_iter()))
             .and_then(|begun| write_group(begun, queue, &mut group));
         stint.free_since = Instant::now();
         if written.is_err() {
-            connection = None;
+            desk = None;
         }
         let written = written.map_err(|error| match error {
             DbError::Unavailable(reason) => reason,
@@ -167,37 +171,56 @@ impl Stint {
     }
 }
 
-fn begin<'connection>(
-    connection: &'connection mut Option<DbConnection>,
-    url: &DatabaseUrl,
-    lock_wait_max: Duration,
-) -> Result<&'connection mut DbConnection, DbError> {
-    let connection = match connection {
-        Some(connection) => connection,
-        empty => empty.insert(open(url)?),
-    };
-    begin_group(connection, lock_wait_max)?;
-    Ok(connection)
+/// Where the writer works.
+struct Desk {
+    connection: DbConnection,
+    turnstile: Turnstile,
 }
 
-fn open(url: &DatabaseUrl) -> Result<DbConnection, DbError> {
+fn begin<'desk>(
+    desk: &'desk mut Option<Desk>,
+    url: &DatabaseUrl,
+    lock_wait_max: Duration,
+) -> Result<&'desk mut Desk, DbError> {
+    let desk = match desk {
+        Some(desk) => desk,
+        empty => empty.insert(open(url)?),
+    };
+    let entered = desk.turnstile.enter();
+    let was_in_vain = matches!(entered, Err(NotStanding::InVain));
+    let begun = begin_group(&mut desk.connection, lock_wait_max);
+    drop(entered);
+    // Behind somebody's long transaction everybody waits, and whoever stands in front rightly.
+    if begun? == WriteLock::WasFree && was_in_vain {
+        desk.turnstile.pass_by();
+    }
+    Ok(desk)
+}
+
+fn open(url: &DatabaseUrl) -> Result<Desk, DbError> {
     let mut connection = establish(url).map_err(|error| DbError::Unavailable(error.to_string()))?;
     dialect::refuse_to_wait_for_writers(&mut connection)?;
-    Ok(connection)
+    Ok(Desk {
+        connection,
+        turnstile: Turnstile::beside(url.file().unwrap_or(Path::new(""))),
+    })
 }
 
 /// Runs the first change of the group and those that are waiting, and commits them together.
-fn write_group(
-    connection: &mut DbConnection,
-    queue: &Queue,
-    group: &mut Group,
-) -> Result<(), DbError> {
+fn write_group(desk: &mut Desk, queue: &Queue, group: &mut Group) -> Result<(), DbError> {
+    let Desk {
+        connection,
+        turnstile,
+    } = desk;
     let began_at = Instant::now();
+    let is_over = |changes| {
+        let lasted = began_at.elapsed();
+        changes >= GROUP_CHANGES_MAX
+            || lasted >= GROUP_DURATION_MAX
+            || (lasted >= SHARED_GROUP_DURATION_MAX && turnstile.is_somebody_waiting())
+    };
     let mut outer = group[0].run(connection);
-    while outer == OuterTransaction::Stands
-        && group.len() < GROUP_CHANGES_MAX
-        && began_at.elapsed() < GROUP_DURATION_MAX
-    {
+    while outer == OuterTransaction::Stands && !is_over(group.len()) {
         let Ok(mut next) = queue.try_recv() else {
             break;
         };
@@ -213,6 +236,8 @@ fn write_group(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use diesel::connection::SimpleConnection;
 
     use super::*;
@@ -238,5 +263,58 @@ mod tests {
 
         foreign.batch_execute("ROLLBACK").unwrap();
         write().await.unwrap();
+    }
+
+    /// As between the API and a relay, each of which has its own.
+    #[tokio::test]
+    async fn whoever_waits_in_another_process_is_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("test.db");
+        let url = DatabaseUrl::sqlite_file(&file);
+        let (busy, other) = (
+            Writer::start(url.clone()).unwrap(),
+            Writer::start(url).unwrap(),
+        );
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |who: &'static str| {
+            let order = Arc::clone(&order);
+            move |_: &mut WriteTransaction<'_>| {
+                order.lock().unwrap().push(who);
+                Ok::<_, DbError>(())
+            }
+        };
+        // Once could be chance.
+        for _ in 0..10 {
+            let (go_on, told) = mpsc::channel::<()>();
+            let (begun, has_begun) = oneshot::channel();
+            let first = busy.write(move |_| {
+                begun.send(()).unwrap();
+                told.recv().unwrap();
+                Ok::<_, DbError>(())
+            });
+            let second = busy.write(note("second"));
+            let others = async {
+                has_begun.await.unwrap();
+                let waits = Turnstile::beside(&file);
+                let waiting = tokio::task::spawn_blocking(move || {
+                    // Until it stands in it, and the group has lasted as long as it may then.
+                    let since = Instant::now();
+                    while !waits.is_somebody_waiting()
+                        || since.elapsed() < SHARED_GROUP_DURATION_MAX
+                    {
+                        assert!(since.elapsed() < LOCK_WAIT_MAX, "nobody waits");
+                        thread::yield_now();
+                    }
+                    go_on.send(()).unwrap();
+                });
+                let (written, waited) = tokio::join!(other.write(note("other")), waiting);
+                waited.unwrap();
+                written
+            };
+            let (first, second, other) = tokio::join!(first, second, others);
+            first.and(second).and(other).unwrap();
+            assert_eq!(*order.lock().unwrap(), ["other", "second"]);
+            order.lock().unwrap().clear();
+        }
     }
 }

@@ -17,8 +17,9 @@ const SWITCH_RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// Prepares a new connection.
 ///
-/// SQLite: write-ahead log so that readers and the writer do not block each other; `FULL` because
-/// a committed change must survive a power cut; 15 s of patience with a foreign writer.
+/// SQLite: write-ahead log so that readers and the writer do not block each other, carried over into
+/// the database at 16 MB instead of 4 MB, when most of its pages have been written several times; `FULL` because a committed change must survive a power cut; 15 s
+/// of patience with a foreign writer.
 /// PostgreSQL: limits, so that no query and no forgotten transaction holds the others up for ever;
 /// and no compiling of queries, which takes longer than any query here.
 pub(in crate::db) fn set_up_session(connection: &mut DbConnection) -> Result<(), DieselError> {
@@ -26,7 +27,7 @@ pub(in crate::db) fn set_up_session(connection: &mut DbConnection) -> Result<(),
         DbConnection::Sqlite(c) => {
             c.batch_execute(
                 "PRAGMA busy_timeout = 15000; PRAGMA foreign_keys = ON; \
-                 PRAGMA temp_store = MEMORY;",
+                 PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;",
             )?;
             switch_to_write_ahead_log(c)?;
             c.batch_execute("PRAGMA synchronous = FULL;")
