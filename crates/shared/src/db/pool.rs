@@ -71,7 +71,7 @@ impl Database {
             .error_handler(Box::new(LogPoolError))
             .build_unchecked(ConnectionManager { url: url.clone() });
         let writer = match &url.0 {
-            Target::Sqlite { .. } => Some(Writer::start(url.clone()).map_err(|error| {
+            Target::Sqlite { file } => Some(Writer::start(file.clone()).map_err(|error| {
                 ConnectError::Unreachable(format!("database {url}: no writer thread: {error}"))
             })?),
             Target::Postgres { .. } => None,

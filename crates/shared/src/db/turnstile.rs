@@ -92,7 +92,7 @@ impl Turnstile {
         }
         match file.try_lock() {
             Ok(()) => {
-                leave(file);
+                drop(Standing(file));
                 false
             }
             Err(TryLockError::WouldBlock) => true,
@@ -107,14 +107,10 @@ impl Turnstile {
 
 impl Drop for Standing<'_> {
     fn drop(&mut self) {
-        leave(self.0);
-    }
-}
-
-/// It cannot fail on a file that is open; closing it would do the same.
-fn leave(file: &File) {
-    if let Err(error) = file.unlock() {
-        log::debug!("a turnstile could not be left: {error}");
+        // It cannot fail on a file that is open.
+        if let Err(error) = self.0.unlock() {
+            log::debug!("a turnstile could not be left: {error}");
+        }
     }
 }
 

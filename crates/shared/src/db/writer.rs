@@ -6,7 +6,7 @@
 //! durability: seven times the changes per second of one commit each, at a sixth of the 99th
 //! percentile. Callers see no difference: nobody gets an answer before the commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -82,15 +82,15 @@ where
 
 impl Writer {
     /// Starts the thread. Its connection is opened with the first change, and again after it broke.
-    pub(super) fn start(url: DatabaseUrl) -> std::io::Result<Self> {
-        Self::start_with(url, LOCK_WAIT_MAX)
+    pub(super) fn start(file: PathBuf) -> std::io::Result<Self> {
+        Self::start_with(file, LOCK_WAIT_MAX)
     }
 
-    fn start_with(url: DatabaseUrl, lock_wait_max: Duration) -> std::io::Result<Self> {
+    fn start_with(file: PathBuf, lock_wait_max: Duration) -> std::io::Result<Self> {
         let (changes, queue) = mpsc::channel();
         thread::Builder::new()
             .name("db-writer".to_owned())
-            .spawn(move || write_groups(&url, lock_wait_max, &queue))?;
+            .spawn(move || write_groups(&file, lock_wait_max, &queue))?;
         Ok(Self { changes })
     }
 
@@ -118,13 +118,13 @@ impl Writer {
 type Queue = mpsc::Receiver<Box<dyn Change>>;
 type Group = Vec<Box<dyn Change>>;
 
-fn write_groups(url: &DatabaseUrl, lock_wait_max: Duration, queue: &Queue) {
+fn write_groups(file: &Path, lock_wait_max: Duration, queue: &Queue) {
     let mut desk = None;
     let mut stint = Stint::begin();
     while let Ok(first) = queue.recv() {
         stint.take_break_when_due();
         let mut group = vec![first];
-        let written = begin(&mut desk, url, lock_wait_max)
+        let written = begin(&mut desk, file, lock_wait_max)
             // What waits would wait as long again, and those behind it longer and longer.
             .inspect_err(|_| group.extend(queue.try_iter()))
             .and_then(|begun| write_group(begun, queue, &mut group));
@@ -179,12 +179,12 @@ struct Desk {
 
 fn begin<'desk>(
     desk: &'desk mut Option<Desk>,
-    url: &DatabaseUrl,
+    file: &Path,
     lock_wait_max: Duration,
 ) -> Result<&'desk mut Desk, DbError> {
     let desk = match desk {
         Some(desk) => desk,
-        empty => empty.insert(open(url)?),
+        empty => empty.insert(open(file)?),
     };
     let entered = desk.turnstile.enter();
     let was_in_vain = matches!(entered, Err(NotStanding::InVain));
@@ -197,12 +197,13 @@ fn begin<'desk>(
     Ok(desk)
 }
 
-fn open(url: &DatabaseUrl) -> Result<Desk, DbError> {
-    let mut connection = establish(url).map_err(|error| DbError::Unavailable(error.to_string()))?;
+fn open(file: &Path) -> Result<Desk, DbError> {
+    let mut connection = establish(&DatabaseUrl::sqlite_file(file))
+        .map_err(|error| DbError::Unavailable(error.to_string()))?;
     dialect::refuse_to_wait_for_writers(&mut connection)?;
     Ok(Desk {
         connection,
-        turnstile: Turnstile::beside(url.file().unwrap_or(Path::new(""))),
+        turnstile: Turnstile::beside(file),
     })
 }
 
@@ -245,11 +246,11 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_behind_a_foreign_writer_is_answered_with_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        let url = DatabaseUrl::sqlite_file(&folder.path().join("test.db"));
-        let mut foreign = establish(&url).unwrap();
+        let file = folder.path().join("test.db");
+        let mut foreign = establish(&DatabaseUrl::sqlite_file(&file)).unwrap();
         foreign.batch_execute("BEGIN IMMEDIATE").unwrap();
         let lock_wait_max = Duration::from_millis(300);
-        let writer = Writer::start_with(url, lock_wait_max).unwrap();
+        let writer = Writer::start_with(file, lock_wait_max).unwrap();
         let write = || writer.write(|_| Ok::<_, DbError>(()));
 
         let asked_at = Instant::now();
@@ -270,10 +271,9 @@ mod tests {
     async fn whoever_waits_in_another_process_is_next() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("test.db");
-        let url = DatabaseUrl::sqlite_file(&file);
         let (busy, other) = (
-            Writer::start(url.clone()).unwrap(),
-            Writer::start(url).unwrap(),
+            Writer::start(file.clone()).unwrap(),
+            Writer::start(file.clone()).unwrap(),
         );
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |who: &'static str| {
