@@ -4,6 +4,4 @@ mod control;
 mod harness;
 mod mini_program;
 mod page;
-mod wecom_call;
-mod wecom_robot;
-mod wecom_send;
+mod wecom;

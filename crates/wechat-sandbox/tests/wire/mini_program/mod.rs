@@ -8,5 +8,3 @@ mod send;
 mod session_code;
 mod template;
 mod token;
-
-const OTHER_OPENID: &str = "oYizhan_0000000000000000bbbb";

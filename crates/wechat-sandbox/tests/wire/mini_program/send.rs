@@ -4,8 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use wechat_sandbox::{DEMO_APPID, DEMO_SECRET, DEMO_TEMPLATE_ID};
 
-use super::OTHER_OPENID;
 use crate::harness::{OPENID, SEND, Wire, errcode, message, read};
+
+const OTHER_OPENID: &str = "oYizhan_0000000000000000bbbb";
 
 #[tokio::test]
 async fn a_send_is_checked_in_order() {

@@ -1,0 +1,5 @@
+//! The WeCom platform.
+
+mod call;
+mod robot;
+mod send;
