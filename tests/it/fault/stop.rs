@@ -21,8 +21,14 @@ on_each_database!(
 const STOP_MAX: Duration = Duration::from_secs(10);
 
 fn stop_in_time(relay: TestProcess) {
+    relay.ask_to_end();
+    end_in_time(relay);
+}
+
+/// It has been asked to.
+fn end_in_time(relay: TestProcess) {
     let asked_at = Instant::now();
-    let ended = relay.terminate();
+    let ended = relay.end();
     assert!(ended.status.success(), "{}", ended.said);
     assert!(asked_at.elapsed() < STOP_MAX, "{:?}", asked_at.elapsed());
 }
@@ -72,10 +78,7 @@ async fn a_relay_that_is_told_to_stop_while_it_claims_claims_nothing_more(databa
     })
     .await;
     connection.batch_execute("COMMIT").unwrap();
-    let asked_at = Instant::now();
-    let ended = relay.end();
-    assert!(ended.status.success(), "{}", ended.said);
-    assert!(asked_at.elapsed() < STOP_MAX, "{:?}", asked_at.elapsed());
+    end_in_time(relay);
 
     let messages = database.messages().await;
     let left: Vec<_> = messages

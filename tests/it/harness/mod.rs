@@ -12,6 +12,7 @@ mod gate;
 mod message;
 mod news;
 mod outbox;
+mod plan;
 mod process;
 mod relay;
 mod shell;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{MEMBERS, anna, create, office, told, withdraw};
+use super::{MEMBERS, anna, assert_is_missing, create, office, told, withdraw};
 use crate::harness::{TestDatabase, on_each_database};
 
 on_each_database!(
@@ -133,15 +133,7 @@ async fn a_deleted_member_is_not_there(database: &TestDatabase) {
     database.shell("INSERT INTO members (member_no, phone) VALUES ('OLD', '电话未知')");
     database.shell("UPDATE members SET deleted = TRUE WHERE member_no = 'M1'");
     let path = format!("{MEMBERS}/{}", member["id"].as_str().unwrap());
-    assert_eq!(
-        office.api.get(&office.admin, &path).await.said(),
-        (404, "会员不存在")
-    );
-    let answer = office
-        .api
-        .patch(&office.admin, &path, &json!({ "city": "杭州" }))
-        .await;
-    assert_eq!(answer.said(), (404, "会员不存在"));
+    assert_is_missing(&office, &path).await;
     let page = office.api.get(&office.admin, MEMBERS).await.data();
     assert_eq!(page["total"], 1);
     assert_eq!(

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{MEMBERS, anna, create, office, payload, told};
+use super::{MEMBERS, anna, assert_is_missing, create, office, payload, told};
 use crate::harness::{TestDatabase, on_each_database};
 
 on_each_database!(
@@ -149,15 +149,7 @@ async fn what_cannot_be_is_refused_and_nothing_is_written(database: &TestDatabas
         format!("{MEMBERS}/0193e5a0-6e2b-7c4d-8f10-aabbccddeeff"),
         format!("{MEMBERS}/M1"),
     ] {
-        assert_eq!(
-            office.api.get(&office.admin, &path).await.said(),
-            (404, "会员不存在")
-        );
-        let answer = office
-            .api
-            .patch(&office.admin, &path, &json!({ "city": "杭州" }))
-            .await;
-        assert_eq!(answer.said(), (404, "会员不存在"));
+        assert_is_missing(&office, &path).await;
         let answer = office
             .api
             .post(&office.admin, &format!("{path}/revoke"), &json!({}))

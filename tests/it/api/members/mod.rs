@@ -70,3 +70,14 @@ async fn withdraw(database: &TestDatabase) {
         .await
         .unwrap();
 }
+
+/// Nobody is at this address who could be shown or changed.
+async fn assert_is_missing(office: &Office<'_>, path: &str) {
+    let answer = office.api.get(&office.admin, path).await;
+    assert_eq!(answer.said(), (404, "会员不存在"));
+    let answer = office
+        .api
+        .patch(&office.admin, path, &json!({ "city": "杭州" }))
+        .await;
+    assert_eq!(answer.said(), (404, "会员不存在"));
+}

@@ -1,7 +1,3 @@
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::Text;
-use shared::db::DbConnection;
 use shared::domain::{Channel, OutboxMessageId};
 use shared::outbox::{
     self, Cause, NewMessage, Outcome, PendingKinds, Status, Superseded, Verdict, Wish, explain,
@@ -259,16 +255,6 @@ async fn what_is_requeued_can_be_superseded_again(database: &TestDatabase) {
 
 /// It is asked for in every assignment: whatever waits about others must not be read.
 async fn the_index_of_waiting_subjects_is_used(database: &TestDatabase) {
-    #[derive(QueryableByName)]
-    struct Step {
-        #[diesel(sql_type = Text)]
-        detail: String,
-    }
-    #[derive(QueryableByName)]
-    struct Line {
-        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-        line: String,
-    }
     let messages = (0..2_000).map(|n| about(&format!("customer:{n}")));
     let messages: Vec<NewMessage> = messages.collect();
     database
@@ -278,18 +264,6 @@ async fn the_index_of_waiting_subjects_is_used(database: &TestDatabase) {
         (outbox_messages.status = 'pending' OR outbox_messages.digest_id IS NOT NULL) \
         AND subject IN ('customer:1', 'customer:2') AND kind IN ('customer.assigned') \
         AND outcome_unknown = FALSE ORDER BY id";
-    let plan: String = match &mut database.connection() {
-        DbConnection::Sqlite(c) => {
-            let plan = format!("EXPLAIN QUERY PLAN {query}");
-            let steps: Vec<Step> = diesel::sql_query(plan).load(c).unwrap();
-            steps.into_iter().map(|step| step.detail).collect()
-        }
-        DbConnection::Postgres(c) => {
-            c.batch_execute("ANALYZE outbox_messages").unwrap();
-            let plan = format!("EXPLAIN {query} FOR UPDATE");
-            let lines: Vec<Line> = diesel::sql_query(plan).load(c).unwrap();
-            lines.into_iter().map(|line| line.line).collect()
-        }
-    };
+    let plan = database.outbox_plan(query, "FOR UPDATE");
     assert!(plan.contains("outbox_waiting_by_subject"), "{plan}");
 }

@@ -1,9 +1,5 @@
 //! When a digest is made, and of what.
 
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::Text;
-use shared::db::DbConnection;
 use shared::domain::OutboxMessageId;
 use shared::outbox::{
     self, AfterQuiet, Cause, DIGEST, ListFilter, Message, NewMessage, Priority, QuietEnded, Status,
@@ -176,16 +172,6 @@ async fn whoever_wants_other_times_is_looked_at_again(database: &TestDatabase) {
 
 /// Asked for every second, and whatever else waits must not be read.
 async fn the_indexes_are_used(database: &TestDatabase) {
-    #[derive(QueryableByName)]
-    struct Step {
-        #[diesel(sql_type = Text)]
-        detail: String,
-    }
-    #[derive(QueryableByName)]
-    struct Line {
-        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-        line: String,
-    }
     let messages: Vec<NewMessage> = (0..2_000).map(|_| message()).collect();
     database
         .write(move |transaction| outbox::enqueue(transaction, messages, moment()))
@@ -206,19 +192,7 @@ async fn the_indexes_are_used(database: &TestDatabase) {
         ),
     ] {
         let query = format!("SELECT id FROM outbox_messages WHERE {condition}");
-        let plan: String = match &mut database.connection() {
-            DbConnection::Sqlite(c) => {
-                let plan = format!("EXPLAIN QUERY PLAN {query}");
-                let steps: Vec<Step> = diesel::sql_query(plan).load(c).unwrap();
-                steps.into_iter().map(|step| step.detail).collect()
-            }
-            DbConnection::Postgres(c) => {
-                c.batch_execute("ANALYZE outbox_messages").unwrap();
-                let plan = format!("EXPLAIN {query}");
-                let lines: Vec<Line> = diesel::sql_query(plan).load(c).unwrap();
-                lines.into_iter().map(|line| line.line).collect()
-            }
-        };
+        let plan = database.outbox_plan(&query, "");
         assert!(plan.contains(index), "{plan}");
     }
 }
